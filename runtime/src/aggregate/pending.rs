@@ -1,0 +1,214 @@
+//! The events an aggregate raised and that no committed transaction holds yet.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    clock,
+    event::{AggregateId, AnyEvent, DomainEvent, Envelope, EventDef, EventId, EventMeta, PayloadError},
+};
+
+/// One raised event that is not committed yet.
+pub struct PendingEvent {
+    def: &'static EventDef,
+    event: Arc<AnyEvent>,
+    occurred_at: DateTime<Utc>,
+    version: Option<u64>,
+    // Made when first asked for: in-process dispatch to handlers that never look at it does not pay for it.
+    id: OnceLock<EventId>,
+}
+
+impl PendingEvent {
+    fn new<E: DomainEvent>(event: E, version: Option<u64>) -> Self {
+        Self {
+            def: E::DEF,
+            occurred_at: event.occurred_at().unwrap_or_else(clock::now),
+            event: Arc::new(event),
+            version,
+            id: OnceLock::new(),
+        }
+    }
+
+    /// The event's identity, which it keeps in the log.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        *self.id.get_or_init(EventId::generate)
+    }
+
+    /// The name it will be stored under.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.def.name
+    }
+
+    /// The event, if it is an `E`.
+    #[must_use]
+    pub fn downcast<E: DomainEvent>(&self) -> Option<&E> {
+        self.event.downcast_ref()
+    }
+
+    /// The aggregate it happened to, as the event itself says.
+    #[must_use]
+    pub fn aggregate_id(&self) -> AggregateId {
+        (self.def.aggregate_id)(&*self.event)
+    }
+
+    /// When it happened.
+    #[must_use]
+    pub fn occurred_at(&self) -> DateTime<Utc> {
+        self.occurred_at
+    }
+
+    /// The aggregate's version after this event, where the aggregate has one.
+    #[must_use]
+    pub fn aggregate_version(&self) -> Option<u64> {
+        self.version
+    }
+
+    pub(crate) fn def(&self) -> &'static EventDef {
+        self.def
+    }
+
+    pub(crate) fn event(&self) -> &Arc<AnyEvent> {
+        &self.event
+    }
+
+    pub(crate) fn meta(&self) -> EventMeta {
+        let mut meta = EventMeta::new(
+            self.id(),
+            self.def.name,
+            self.def.version,
+            self.def.aggregate,
+            self.aggregate_id(),
+            self.occurred_at,
+        );
+        meta.aggregate_version = self.version;
+        meta
+    }
+
+    pub(crate) fn envelope(&self) -> Result<Envelope, PayloadError> {
+        Ok(Envelope::new(self.meta(), (self.def.encode)(&*self.event)?))
+    }
+}
+
+impl Clone for PendingEvent {
+    fn clone(&self) -> Self {
+        // The id is settled first: a copy is the same event, so it must not get an id of its own later.
+        let id = OnceLock::from(self.id());
+        Self { def: self.def, event: Arc::clone(&self.event), occurred_at: self.occurred_at, version: self.version, id }
+    }
+}
+
+impl fmt::Debug for PendingEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PendingEvent")
+            .field("name", &self.def.name)
+            .field("version", &self.def.version)
+            .field("aggregate", &format_args!("{} {}", self.def.aggregate, self.aggregate_id()))
+            .field("occurred_at", &self.occurred_at)
+            .finish()
+    }
+}
+
+/// The field of an aggregate root that holds what it raised.
+///
+/// Start it with `PendingEvents::default()`. An event leaves it when a transaction that holds the event has committed,
+/// when it was dispatched, or by [`clear_events`](super::AggregateRoot::clear_events). A clone of an aggregate has the
+/// same pending events, ids included; the log takes each of them once.
+#[derive(Default)]
+pub struct PendingEvents {
+    // Shared with the unit of work that recorded the aggregate, which so can clear it after the commit without
+    // borrowing the aggregate until then. Empty until the first event is raised.
+    shared: Option<Arc<Mutex<Vec<PendingEvent>>>>,
+}
+
+impl PendingEvents {
+    pub(crate) fn push<E: DomainEvent>(&mut self, event: E, version: Option<u64>) {
+        let shared = self.shared.get_or_insert_default();
+        lock(shared).push(PendingEvent::new(event, version));
+    }
+
+    /// How many events are pending.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shared.as_ref().map_or(0, |shared| lock(shared).len())
+    }
+
+    /// Whether none is pending.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The pending events, oldest first.
+    #[must_use]
+    pub fn to_vec(&self) -> Vec<PendingEvent> {
+        self.shared.as_ref().map_or_else(Vec::new, |shared| lock(shared).clone())
+    }
+
+    pub(crate) fn clear(&mut self) {
+        if let Some(shared) = &self.shared {
+            lock(shared).clear();
+        }
+    }
+
+    /// Takes all events out; an event raised meanwhile is kept.
+    pub(crate) fn take(&mut self) -> Vec<PendingEvent> {
+        self.shared.as_ref().map_or_else(Vec::new, |shared| std::mem::take(&mut *lock(shared)))
+    }
+
+    /// A second door to the same events, for the unit of work.
+    pub(crate) fn handle(&mut self) -> PendingHandle {
+        PendingHandle(Arc::clone(self.shared.get_or_insert_default()))
+    }
+}
+
+/// The unit of work's door to an aggregate's pending events.
+#[derive(Clone)]
+pub(crate) struct PendingHandle(Arc<Mutex<Vec<PendingEvent>>>);
+
+impl PendingHandle {
+    pub(crate) fn to_vec(&self) -> Vec<PendingEvent> {
+        lock(&self.0).clone()
+    }
+
+    /// Forgets the events with these ids: they are committed.
+    pub(crate) fn forget(&self, committed: &[EventId]) {
+        lock(&self.0).retain(|pending| !committed.contains(&pending.id()));
+    }
+
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+// Nothing panics while it holds the lock; and a list of events is whole at every moment anyway.
+fn lock(shared: &Mutex<Vec<PendingEvent>>) -> MutexGuard<'_, Vec<PendingEvent>> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Clone for PendingEvents {
+    fn clone(&self) -> Self {
+        let events = self.to_vec();
+        Self { shared: (!events.is_empty()).then(|| Arc::new(Mutex::new(events))) }
+    }
+}
+
+impl PartialEq for PendingEvents {
+    /// Always equal: two aggregates are the same by their state, not by what has not been told yet.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for PendingEvents {}
+
+impl fmt::Debug for PendingEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.to_vec()).finish()
+    }
+}

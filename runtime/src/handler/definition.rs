@@ -1,0 +1,173 @@
+//! What the program knows of a handler: one static each, collected at link time, and the shape of its calls.
+
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use pin_project_lite::pin_project;
+
+use super::{
+    inject::Dependency,
+    options::HandlerOptions,
+    outcome::{HandlerError, HandlerOutput},
+    services::{FromServices, MissingService, ServiceScope},
+};
+use crate::event::{AnyEvent, DomainEvent, EventDef, EventMeta, Source};
+
+/// A running call of a handler.
+pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + 'a>>;
+
+/// A handler struct, built once at start-up.
+pub type Instance = Arc<dyn Any + Send + Sync>;
+
+/// One event a handler takes: which, what the parameters after it need, and how to call it.
+#[derive(Debug)]
+pub struct HandledEvent {
+    /// The event's definition.
+    pub event: &'static EventDef,
+    /// One per parameter after the event, in order.
+    pub dependencies: &'static [Dependency],
+    /// Takes the parameters out of the call and starts the handler.
+    pub call: for<'a> fn(Invocation<'a>) -> HandlerFuture<'a>,
+}
+
+/// One handler of the program.
+pub struct HandlerDef {
+    /// Its name within its group: the function's, or the handler struct's.
+    pub name: &'static str,
+    /// The group it runs in; `None` is the crate that defines it.
+    pub group: Option<&'static str>,
+    /// Former full names, `group.name`, whose position it takes over.
+    pub aliases: &'static [&'static str],
+    /// Where it was declared.
+    pub source: Source,
+    /// The events it takes, at least one.
+    pub events: &'static [HandledEvent],
+    /// How its struct is built; `None` for a function.
+    pub instance: Option<fn(&mut ServiceScope<'_>) -> Result<Instance, MissingService>>,
+    /// Its options.
+    pub options: HandlerOptions,
+}
+
+impl HandlerDef {
+    /// The group it runs in.
+    #[must_use]
+    pub fn group(&self) -> &'static str {
+        self.group.unwrap_or_else(|| self.source.crate_name())
+    }
+
+    /// The name of its subscription: `group.name`.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.group(), self.name)
+    }
+}
+
+impl fmt::Debug for HandlerDef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HandlerDef({}, {})", self.full_name(), self.source)
+    }
+}
+
+/// Where a call's [`EventMeta`] comes from; in-process dispatch makes it only when a handler asks.
+pub(crate) trait MetaSource: Sync {
+    fn meta(&self) -> &EventMeta;
+}
+
+impl MetaSource for EventMeta {
+    fn meta(&self) -> &EventMeta {
+        self
+    }
+}
+
+/// Everything one call of a handler is made from. Generated code takes the parameters out of it.
+pub struct Invocation<'a> {
+    pub(crate) event: &'a AnyEvent,
+    pub(crate) meta: &'a dyn MetaSource,
+    pub(crate) attempt: u32,
+    pub(crate) bound: &'a [Arc<dyn Any + Send + Sync>],
+    pub(crate) instance: Option<&'a Instance>,
+    pub(crate) transaction: Option<&'a mut (dyn Any + Send)>,
+}
+
+// The three lookups below can only fail if the wiring, which start-up checked, put a value of another type there: a
+// defect of this crate. The panic is caught like a handler's own.
+impl<'a> Invocation<'a> {
+    /// The event, as the type the handler is registered for.
+    #[must_use]
+    pub fn event<E: DomainEvent>(&self) -> &'a E {
+        match self.event.downcast_ref() {
+            Some(event) => event,
+            None => unreachable!("the event bound to this handler is of another type"),
+        }
+    }
+
+    /// The handler's struct.
+    #[must_use]
+    pub fn instance<T: FromServices>(&self) -> &'a T {
+        match self.instance.and_then(|instance| instance.downcast_ref()) {
+            Some(instance) => instance,
+            None => unreachable!("the instance bound to this handler is of another type"),
+        }
+    }
+
+    pub(crate) fn bound<T: 'static>(&self, index: usize) -> &'a T {
+        match self.bound.get(index).and_then(|bound| bound.downcast_ref()) {
+            Some(bound) => bound,
+            None => unreachable!("the service bound to this parameter is of another type"),
+        }
+    }
+
+    pub(crate) fn meta(&self) -> &'a EventMeta {
+        self.meta.meta()
+    }
+
+    pub(crate) fn attempt(&self) -> u32 {
+        self.attempt
+    }
+}
+
+impl fmt::Debug for Invocation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation").field("attempt", &self.attempt).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// A handler's future whose output has been brought into its one form. An `async` block around it would hold the
+    /// handler's future twice.
+    struct Answer<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future<Output: HandlerOutput>> Future for Answer<F> {
+    type Output = Result<(), HandlerError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(ready!(self.project().future.poll(cx)).into_result())
+    }
+}
+
+/// Boxes a handler's future. Called by generated code, once per handler and event.
+pub fn run<'a, F>(future: F) -> HandlerFuture<'a>
+where
+    F: Future<Output: HandlerOutput> + Send + 'a,
+{
+    Box::pin(Answer { future })
+}
+
+/// Builds a handler's struct. Called by generated code.
+///
+/// # Errors
+///
+/// The service that is missing.
+pub fn build<T: FromServices>(services: &mut ServiceScope<'_>) -> Result<Instance, MissingService> {
+    T::from_services(services).map(|instance| Arc::new(instance) as Instance)
+}
