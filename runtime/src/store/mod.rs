@@ -1,0 +1,185 @@
+//! 4 · Keep it: the event log, subscriptions with their positions, and what failed.
+//!
+//! Three small traits, all of whose methods a backend must write; [`Store`] is their sum. The backends are leaves: they
+//! know these traits, the rows in [`record`] and the event, and nothing of handlers or the processor.
+
+mod capabilities;
+pub mod memory;
+pub mod record;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+pub use capabilities::{Capabilities, Schema};
+pub use memory::MemoryStore;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
+
+use std::{future::Future, time::Duration};
+
+use chrono::{DateTime, Utc};
+use record::{
+    Checkpoint, Claim, DeadLetter, DeadLetterId, Lease, Marked, NewSubscription, Node, NodeId, OnceClaim, Page, Parked,
+    Position, Renewed, SubscriptionId, SubscriptionState,
+};
+
+use crate::{
+    error::Result,
+    event::{Envelope, EventId},
+};
+
+/// Everything the framework asks of a database.
+pub trait Store: EventLog + SubscriptionStore + DeadLetterStore {}
+
+impl<S: EventLog + SubscriptionStore + DeadLetterStore> Store for S {}
+
+/// The append-only log of committed events.
+pub trait EventLog: Send + Sync + 'static {
+    /// What a statement runs on inside a transaction: the driver's connection. Transactional handlers ask for it.
+    type Connection: Send + 'static;
+
+    /// An open transaction of this store, in which the application writes too. Dropped, it is rolled back.
+    type Transaction: Send + 'static;
+
+    /// What this store can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Which schema version the store was found to have when it was opened.
+    fn schema(&self) -> Schema;
+
+    /// Begins a transaction that may write.
+    fn begin(&self) -> impl Future<Output = Result<Self::Transaction>> + Send;
+
+    /// The connection of an open transaction.
+    fn connection(transaction: &mut Self::Transaction) -> &mut Self::Connection;
+
+    /// Writes events, in this order, in the transaction that is open on this connection. Their `position` and
+    /// `recorded_at` are the store's to give.
+    ///
+    /// # Errors
+    ///
+    /// [`Conflict`](crate::ErrorKind::Conflict), naming the expected and the actual version, where an event's
+    /// `aggregate_version` is not the successor of the aggregate's last one in the log;
+    /// [`InvalidEvent`](crate::ErrorKind::InvalidEvent), naming event and field, for a value the store can't keep, and
+    /// for an event id that is in the log already. After an error the caller rolls back.
+    fn append(
+        &self,
+        connection: &mut Self::Connection,
+        events: &[Envelope],
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Which of these events are in the log, as this connection sees it.
+    fn contains(
+        &self,
+        connection: &mut Self::Connection,
+        events: &[EventId],
+    ) -> impl Future<Output = Result<Vec<EventId>>> + Send;
+
+    /// Commits; when it returns `Ok`, the writes survive a crash of the process and, on a durable store, of the machine.
+    fn commit(&self, transaction: Self::Transaction) -> impl Future<Output = Result<()>> + Send;
+
+    /// Rolls back.
+    fn rollback(&self, transaction: Self::Transaction) -> impl Future<Output = Result<()>> + Send;
+
+    /// The position behind the last event: where a subscription begins that wants only what is new.
+    fn head(&self) -> impl Future<Output = Result<Position>> + Send;
+
+    /// At most `limit` committed events behind a position, in log order, never one before an earlier one of its
+    /// aggregate.
+    fn read(&self, after: &Position, limit: usize) -> impl Future<Output = Result<Page>> + Send;
+
+    /// The events at these log positions; those that are gone are left out.
+    fn fetch(&self, positions: &[i64]) -> impl Future<Output = Result<Vec<Envelope>>> + Send;
+
+    /// Resolves when the log, a pause switch or a dead letter may have changed by another hand since the last call with
+    /// this `seen` resolved; may resolve without need, must resolve within 250 ms of a change. Start with 0.
+    fn changed(&self, seen: &mut i64) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes at most `limit` events recorded before a time that lie behind every subscription's position and that no
+    /// parked delivery or dead letter refers to; returns how many. Also trims what the store keeps beside them.
+    fn trim(&self, before: DateTime<Utc>, limit: usize) -> impl Future<Output = Result<usize>> + Send;
+}
+
+/// Subscriptions: position, lease and pause switch of every (handler, partition). Leases are judged by the database's
+/// clock.
+pub trait SubscriptionStore: Send + Sync + 'static {
+    /// Makes sure that these subscriptions exist: a new one takes over the position, parked deliveries and dead letters
+    /// of the first alias that exists, else begins where its `start` says. When a handler's number of partitions has
+    /// changed, all its partitions begin at the least of the old positions (and superfluous rows go) once no lease is
+    /// live on them.
+    fn ensure(&self, subscriptions: &[NewSubscription]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Says that this node lives for another `ttl`, and returns all nodes that do, itself included, sorted by id.
+    /// Forgets nodes that have been gone for longer than an hour.
+    fn heartbeat(&self, node: &Node, ttl: Duration) -> impl Future<Output = Result<Vec<Node>>> + Send;
+
+    /// Says that this node is gone.
+    fn leave(&self, node: &NodeId) -> impl Future<Output = Result<()>> + Send;
+
+    /// Takes the lease of a subscription that nobody holds or whose lease has run out; `None` if somebody holds it
+    /// (this node too). Each claim has a greater fence. A lease that ran out, rather than being released, adds one to
+    /// `crashes`.
+    fn claim(
+        &self,
+        node: &NodeId,
+        subscription: &SubscriptionId,
+        ttl: Duration,
+    ) -> impl Future<Output = Result<Option<Claim>>> + Send;
+
+    /// Prolongs leases to `ttl` from now. One result per lease, in order.
+    fn renew(&self, leases: &[Lease], ttl: Duration) -> impl Future<Output = Result<Vec<Renewed>>> + Send;
+
+    /// Gives a lease back cleanly; one that is not held any more is left alone.
+    fn release(&self, lease: &Lease) -> impl Future<Output = Result<()>> + Send;
+
+    /// Writes what a subscription has done, all or nothing per step, and only where its lease's fence is still the
+    /// latest and its owner the same. One `true` (written) or `false` (the lease is lost) per step, in order; may use
+    /// one transaction for all. May lose the last ones in a crash of the machine: that only delivers again.
+    fn checkpoint(&self, steps: &[Checkpoint]) -> impl Future<Output = Result<Vec<bool>>> + Send;
+
+    /// Marks, durably and before its handler runs, that an event is being handled `once`.
+    fn claim_once(
+        &self,
+        lease: &Lease,
+        event: EventId,
+        position: i64,
+    ) -> impl Future<Output = Result<OnceClaim>> + Send;
+
+    /// The state of all subscriptions in the store, sorted by handler and partition.
+    fn subscriptions(&self) -> impl Future<Output = Result<Vec<SubscriptionState>>> + Send;
+
+    /// Pauses or resumes all partitions of a handler; `false` if there is no such subscription. Adds one to their
+    /// `revision`.
+    fn set_paused(&self, handler: &str, paused: bool) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// What failed: parked deliveries, which are tried again, and dead letters, which wait for a person.
+pub trait DeadLetterStore: EventLog {
+    /// A handler's parked deliveries (all partitions), ordered by position, at most `limit`.
+    fn parked(&self, handler: &str, limit: usize) -> impl Future<Output = Result<Vec<Parked>>> + Send;
+
+    /// Marks an event as handled by this subscription, in the transaction of its handler: it commits or rolls back with
+    /// the handler's writes. Locks out every other holder of the lease until then.
+    fn mark_handled(
+        &self,
+        connection: &mut Self::Connection,
+        lease: &Lease,
+        event: EventId,
+        position: i64,
+    ) -> impl Future<Output = Result<Marked>> + Send;
+
+    /// Dead letters, newest first, of one handler or of all, at most `limit`.
+    fn dead_letters(
+        &self,
+        handler: Option<&str>,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<DeadLetter>>> + Send;
+
+    /// Turns a dead letter back into a delivery that is due at once, with no attempts counted; `false` if there is none
+    /// with this id. Where its aggregate is parked behind it, it keeps its place at the head. Forgets a `once` mark of
+    /// the event. Adds one to the subscription's `revision`.
+    fn redrive(&self, letter: DeadLetterId) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Removes a dead letter for good and releases what is parked behind it; `false` if there is none with this id.
+    /// Adds one to the subscription's `revision`.
+    fn discard(&self, letter: DeadLetterId) -> impl Future<Output = Result<bool>> + Send;
+}
