@@ -10,10 +10,9 @@ pub use crate::{
         ToAggregateId, ViaMirrorDecode, ViaMirrorEncode, ViaOwnDecode, ViaOwnEncode,
     },
     handler::{
-        Backoff, Dependency, FieldFromServices, FromServices, HandledEvent, HandlerDef, HandlerFuture, HandlerOptions, HandlerOutput, Inject,
+        AGGREGATES, Backoff, Dependency, EVENTS, HANDLERS, FieldFromServices, FromServices, HandledEvent, HandlerDef, HandlerFuture, HandlerOptions, HandlerOutput, Inject,
         Instance, Invocation, MissingService, OnDead, ServiceScope, Start, build, run,
     },
-    registration::{AGGREGATES, EVENTS, HANDLERS, MODULES, ModuleDef},
 };
 pub use chrono::{DateTime, Utc};
 pub use core;

@@ -1,17 +1,31 @@
 //! 3 · Who wants to know: handlers, how they are registered, wired to their services, and called.
 
+mod checks;
 mod definition;
+mod describe;
+mod dispatch;
 mod inject;
+mod middleware;
 mod options;
 mod outcome;
+mod registration;
+mod registry;
 mod services;
 
 #[doc(hidden)]
 pub use definition::{HandledEvent, HandlerFuture, Instance, Invocation, build, run};
 pub use definition::HandlerDef;
-pub(crate) use definition::MetaSource;
+pub(crate) use checks::Declared;
+pub(crate) use describe::Describe;
+pub(crate) use dispatch::{LazyMeta, dispatch_to};
+pub use dispatch::{DispatchReport, HandlerOutcome};
+pub(crate) use middleware::{Call, call};
+pub(crate) use registry::{Registry, Resolution, TransactionOffer, Wired};
 pub use inject::{Attempt, Dependency, Inject};
-pub(crate) use inject::DependencyKind;
 pub use options::{Backoff, HandlerOptions, OnDead, Start};
 pub use outcome::{HandlerError, HandlerOutput, Verdict};
+pub use registration::Modules;
+pub(crate) use registration::PROBE;
+#[doc(hidden)]
+pub use registration::{AGGREGATES, EVENTS, HANDLERS};
 pub use services::{FieldFromServices, FromServices, MissingService, Service, ServiceScope, Services};
