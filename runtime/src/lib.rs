@@ -8,6 +8,7 @@ pub mod event;
 pub mod handler;
 pub mod prelude;
 mod registration;
+pub mod store;
 
 #[doc(hidden)]
 pub mod __private;
