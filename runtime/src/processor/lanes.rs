@@ -26,7 +26,7 @@ struct Item {
 
 enum Place {
     /// In the window: nothing is stored about it.
-    Window { ticket: Ticket, tries: u32 },
+    Window { ticket: Ticket },
     /// Parked: the position has moved past it, this row keeps it.
     Parked(Parked),
 }
@@ -64,8 +64,6 @@ pub(super) struct Job {
     pub(super) event: Option<Arc<TailEvent>>,
     /// Attempts that were begun before this one.
     pub(super) attempts: u32,
-    /// Whether a row says so.
-    pub(super) parked: bool,
     /// Whether an earlier attempt took its process down.
     pub(super) crashed: bool,
 }
@@ -97,7 +95,7 @@ impl Lanes {
         let key = event.key;
         match self.lanes.get_mut(&key) {
             None => {
-                let item = Item { position, event: Some(event), place: Place::Window { ticket, tries: 0 } };
+                let item = Item { position, event: Some(event), place: Place::Window { ticket } };
                 self.lanes.insert(key, Lane { items: VecDeque::from([item]), state: State::Ready });
                 self.ready.push_back(key);
                 Changes::default()
@@ -109,7 +107,7 @@ impl Lanes {
                 Changes { tickets: vec![ticket], parked: vec![row], settled: Vec::new() }
             }
             Some(lane) => {
-                lane.items.push_back(Item { position, event: Some(event), place: Place::Window { ticket, tries: 0 } });
+                lane.items.push_back(Item { position, event: Some(event), place: Place::Window { ticket } });
                 Changes::default()
             }
         }
@@ -147,11 +145,11 @@ impl Lanes {
         let lane = self.lanes.get_mut(&key)?;
         lane.state = State::Running;
         let item = lane.items.front()?;
-        let (attempts, parked, crashed) = match &item.place {
-            Place::Window { tries, .. } => (*tries, false, false),
-            Place::Parked(row) => (row.attempts, true, row.state == ParkedState::Running),
+        let (attempts, crashed) = match &item.place {
+            Place::Window { .. } => (0, false),
+            Place::Parked(row) => (row.attempts, row.state == ParkedState::Running),
         };
-        Some(Job { key, position: item.position, event: item.event.clone(), attempts, parked, crashed })
+        Some(Job { key, position: item.position, event: item.event.clone(), attempts, crashed })
     }
 
     /// Makes the running item's attempt known before it is begun, so that a crash is laid at its door.
@@ -164,7 +162,7 @@ impl Lanes {
         let mut changes = Changes::default();
         if let Some(item) = self.lanes.get_mut(&key).and_then(|lane| lane.items.pop_front()) {
             match item.place {
-                Place::Window { ticket, .. } => changes.tickets.push(ticket),
+                Place::Window { ticket } => changes.tickets.push(ticket),
                 Place::Parked(row) => {
                     self.parked -= 1;
                     changes.settled.push(row.position);
@@ -210,7 +208,7 @@ impl Lanes {
         for (index, item) in lane.items.iter_mut().take(take).enumerate() {
             let first = index == 0;
             let row = match &mut item.place {
-                Place::Window { ticket, .. } => {
+                Place::Window { ticket } => {
                     let Some(event) = &item.event else { continue };
                     changes.tickets.push(*ticket);
                     self.parked += 1;

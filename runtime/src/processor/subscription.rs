@@ -34,7 +34,6 @@ use crate::{
         Store,
         record::{Checkpoint, Claim, DeadLetter, DeadReason, Position},
     },
-    wake::Listener,
 };
 
 /// So many deliveries are written down at the latest ...

@@ -85,7 +85,6 @@ pub(super) struct TailPage {
     from: Position,
     pub(super) events: Vec<(Arc<TailEvent>, Position)>,
     pub(super) end: Position,
-    pub(super) more: bool,
 }
 
 /// The reader that all subscriptions of a node share.
@@ -127,7 +126,7 @@ impl<S: Store> Tail<S> {
         }
         state.limit = next_limit(&page.events, state.limit, self.context.config.batch);
         let events = page.events.into_iter().map(TailEvent::new).zip(page.resume).collect();
-        let page = Arc::new(TailPage { from: after.clone(), events, end: page.end, more: page.more });
+        let page = Arc::new(TailPage { from: after.clone(), events, end: page.end });
         state.pages.push_back(Arc::clone(&page));
         if state.pages.len() > PAGES {
             state.pages.pop_front();
