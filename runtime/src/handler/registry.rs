@@ -197,6 +197,7 @@ fn wire_handler(
         built.ok()
     });
 
+    let mut lacking = Vec::new();
     let mut transactional = false;
     let mut refused = None;
     let mut entries = Vec::with_capacity(def.events.len());
@@ -211,7 +212,7 @@ fn wire_handler(
             bound.push(match dependency.kind {
                 DependencyKind::Call => nothing(),
                 DependencyKind::Service { name, bind } => bind(services).unwrap_or_else(|| {
-                    problems.push(missing(&name()));
+                    lacking.push(name());
                     nothing()
                 }),
                 DependencyKind::Transaction { name, connection } => {
@@ -225,6 +226,9 @@ fn wire_handler(
         }
         entries.push(Entry { handled, bound: bound.into() });
     }
+    lacking.sort_unstable();
+    lacking.dedup();
+    problems.extend(lacking.iter().map(|service| missing(service)));
     if let Some(connection) = refused {
         problems.push(format!(
             "handler `{name}` takes `&mut {connection}`, but the store `{}` has no transactions of that kind ({}); use \
