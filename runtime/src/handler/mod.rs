@@ -6,12 +6,12 @@ mod options;
 mod outcome;
 mod services;
 
-#[doc(hidden)]
-pub use definition::{HandledEvent, HandlerFuture, Instance, Invocation, build, run};
 pub use definition::HandlerDef;
 pub(crate) use definition::MetaSource;
-pub use inject::{Attempt, Dependency, Inject};
+#[doc(hidden)]
+pub use definition::{HandledEvent, HandlerFuture, Instance, Invocation, build, output, run};
 pub(crate) use inject::DependencyKind;
+pub use inject::{Attempt, Dependency, Inject};
 pub use options::{Backoff, HandlerOptions, OnDead, Start};
 pub use outcome::{HandlerError, HandlerOutput, Verdict};
 pub use services::{FieldFromServices, FromServices, MissingService, Service, ServiceScope, Services};
