@@ -22,6 +22,7 @@ pub use crate::{
 };
 pub use chrono::{DateTime, Utc};
 pub use core;
+pub use std::vec::Vec;
 
 use core::time::Duration;
 
