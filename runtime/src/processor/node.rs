@@ -63,7 +63,7 @@ impl<S: Store> Node<S> {
             row: NodeRow { id, handlers: names },
             handlers: handlers.into_iter().map(|wired| (Arc::clone(&wired.name), wired)).collect(),
             tail: Arc::new(Tail::new(Arc::clone(&context))),
-            desk: Desk::open(Arc::clone(&context.store)),
+            desk: Desk::open(Arc::clone(&context.store), context.progress.clone()),
             context,
             held: HashMap::new(),
             tasks: JoinSet::new(),
