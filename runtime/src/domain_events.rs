@@ -5,12 +5,12 @@ use std::{fmt, sync::Arc};
 use crate::{
     admin::Admin,
     aggregate::AggregateRoot,
+    aggregate::PendingEvent,
     builder::Builder,
     clock::Clock,
     config::Config,
     error::Result,
     handler::{Call, Describe, DispatchReport, HandlerError, LazyMeta, Registry, Wired, call, dispatch_to},
-    aggregate::PendingEvent,
     processor::{Context, Processor},
     store::{EventLog, MemoryStore, Store},
     wake::Bell,

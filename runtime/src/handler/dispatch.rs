@@ -114,12 +114,7 @@ impl DispatchReport {
         })
     }
 
-    fn outcome<'a>(
-        &'a self,
-        event: usize,
-        handler: usize,
-        error: Option<&'a HandlerError>,
-    ) -> HandlerOutcome<'a> {
+    fn outcome<'a>(&'a self, event: usize, handler: usize, error: Option<&'a HandlerError>) -> HandlerOutcome<'a> {
         let pending = &self.events[event];
         HandlerOutcome {
             handler: &self.registry.handlers[handler].name,

@@ -158,7 +158,11 @@ impl<S: Store> Node<S> {
     async fn follow_plan(&mut self) -> Result<()> {
         let nodes = self.context.store.heartbeat(&self.row, self.context.config.lease).await?;
         let states = self.context.store.subscriptions().await?;
-        let owners: Vec<_> = states.iter().filter(|state| self.is_current(&state.id)).map(|state| (state.id.clone(), state.owner.clone())).collect();
+        let owners: Vec<_> = states
+            .iter()
+            .filter(|state| self.is_current(&state.id))
+            .map(|state| (state.id.clone(), state.owner.clone()))
+            .collect();
         let plan = assign(&nodes, &owners);
         for (id, held) in &self.held {
             if plan.get(id) != Some(&self.row.id) {
