@@ -220,6 +220,8 @@ fn is_past_tense(name: &str) -> bool {
         "forgotten",
         "overdue",
     ];
+    // They end like participles and are none.
+    const NOUNS: &[&str] = &["feed", "seed", "need", "speed", "shed", "hundred", "breed"];
     let mut words = Vec::<String>::new();
     for c in name.chars() {
         if c.is_uppercase() || words.is_empty() || !c.is_alphanumeric() {
@@ -229,7 +231,10 @@ fn is_past_tense(name: &str) -> bool {
             word.extend(c.to_lowercase().filter(|c| c.is_alphanumeric()));
         }
     }
-    words.iter().any(|word| (word.len() > 3 && word.ends_with("ed")) || IRREGULAR.contains(&word.as_str()))
+    words
+        .iter()
+        .map(String::as_str)
+        .any(|word| (word.len() > 3 && word.ends_with("ed") && !NOUNS.contains(&word)) || IRREGULAR.contains(&word))
 }
 
 #[cfg(test)]
