@@ -3,7 +3,6 @@
 mod checks;
 mod definition;
 mod describe;
-mod dispatch;
 mod inject;
 mod middleware;
 mod options;
@@ -14,11 +13,10 @@ mod services;
 
 pub(crate) use checks::Declared;
 pub use definition::HandlerDef;
+pub(crate) use definition::MetaSource;
 #[doc(hidden)]
 pub use definition::{HandledEvent, HandlerFuture, Instance, Invocation, build, output, run};
 pub(crate) use describe::Describe;
-pub use dispatch::{DispatchReport, HandlerOutcome};
-pub(crate) use dispatch::{LazyMeta, dispatch_to};
 pub use inject::{Attempt, Dependency, Inject};
 pub(crate) use middleware::{Call, call};
 pub use options::{Backoff, HandlerOptions, OnDead, Start};
