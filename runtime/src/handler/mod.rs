@@ -14,4 +14,4 @@ pub(crate) use inject::DependencyKind;
 pub use inject::{Attempt, Dependency, Inject};
 pub use options::{Backoff, HandlerOptions, OnDead, Start};
 pub use outcome::{HandlerError, HandlerOutput, Verdict};
-pub use services::{FieldFromServices, FromServices, MissingService, Service, ServiceScope, Services};
+pub use services::{FieldFromServices, FromServices, MissingService, Service, ServiceScope, Services, Shared};
