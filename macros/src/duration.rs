@@ -26,7 +26,9 @@ pub(crate) fn millis(text: &str) -> Result<u64, String> {
 pub(crate) fn backoff(text: &str) -> Result<(u64, u64), String> {
     let (first, limit) = match text.split_once("..").map(|(first, limit)| (first.trim_end(), limit.trim_start())) {
         Some((first, limit)) if first.is_empty() || limit.is_empty() => {
-            return Err(format!("`{text}` lacks a wait; write a first one and a limit, as \"500ms..10m\", or only \"2s\""));
+            return Err(format!(
+                "`{text}` lacks a wait; write a first one and a limit, as \"500ms..10m\", or only \"2s\""
+            ));
         }
         Some((first, limit)) => (millis(first)?, millis(limit)?),
         None => {
@@ -51,7 +53,8 @@ mod tests {
         assert_eq!(millis("5m"), Ok(300_000));
         assert_eq!(millis("2h"), Ok(7_200_000));
         assert_eq!(millis("1d"), Ok(86_400_000));
-        for wrong in ["", "s", "30", "30 s", "1.5s", "-1s", "30sec", "1m30s", "99999999999999999999s", "584542046091d"] {
+        for wrong in ["", "s", "30", "30 s", "1.5s", "-1s", "30sec", "1m30s", "99999999999999999999s", "584542046091d"]
+        {
             assert!(millis(wrong).is_err(), "{wrong}");
         }
     }

@@ -50,9 +50,8 @@ pub(crate) fn parse<'a>(args: TokenStream, item: &'a ItemStruct, errors: &mut Er
 
 fn aggregate_field<'a>(field: &'a Field, errors: &mut Errors) -> AggregateField<'a> {
     let attrs = field.attrs.iter().filter(|attr| is_ours(attr));
-    let parsed: Vec<_> = attrs
-        .map(|attr| errors.keep(attr.parse_args_with(Punctuated::<Entry, Token![,]>::parse_terminated)))
-        .collect();
+    let parsed: Vec<_> =
+        attrs.map(|attr| errors.keep(attr.parse_args_with(Punctuated::<Entry, Token![,]>::parse_terminated))).collect();
     let is_read = parsed.iter().all(Option::is_some);
     let entries: Vec<Entry> = parsed.into_iter().flatten().flatten().collect();
     check_names(errors, &entries, &FIELD_OPTIONS, "`#[aggregate(..)]`");

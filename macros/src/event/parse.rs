@@ -88,9 +88,7 @@ pub(crate) fn parse<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Written<
 fn shapes<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Vec<Shape<'a>> {
     match &input.data {
         Data::Struct(data) => vec![shape(None, &data.fields, errors)],
-        Data::Enum(data) => {
-            data.variants.iter().map(|variant| shape(Some(variant), &variant.fields, errors)).collect()
-        }
+        Data::Enum(data) => data.variants.iter().map(|variant| shape(Some(variant), &variant.fields, errors)).collect(),
         Data::Union(_) => Vec::new(),
     }
 }
@@ -132,8 +130,7 @@ struct Entries {
 
 fn entries(attrs: &[Attribute], errors: &mut Errors) -> Entries {
     let attrs = attrs.iter().filter(|attr| attr.path().is_ident("event"));
-    let parsed: Vec<_> = attrs
-        .map(|attr| errors.keep(attr.parse_args_with(Punctuated::<Entry, Token![,]>::parse_terminated)))
-        .collect();
+    let parsed: Vec<_> =
+        attrs.map(|attr| errors.keep(attr.parse_args_with(Punctuated::<Entry, Token![,]>::parse_terminated))).collect();
     Entries { is_read: parsed.iter().all(Option::is_some), entries: parsed.into_iter().flatten().flatten().collect() }
 }
