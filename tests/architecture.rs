@@ -105,7 +105,8 @@ fn a_room_names_only_those_before_it() {
         checked += 1;
         for other in named(&code(&path)) {
             // A type or macro from the crate's root is a way round the table as well: `Error` and `Result` are leaves.
-            let is_leaf = LEAVES.contains(&other.as_str()) || ["Error", "ErrorKind", "Result"].contains(&other.as_str());
+            let is_leaf =
+                LEAVES.contains(&other.as_str()) || ["Error", "ErrorKind", "Result"].contains(&other.as_str());
             if other != room && !is_leaf && !allowed.contains(&other.as_str()) {
                 wrong.push(format!("{} names `{other}`, which `{room}` may not know", path.display()));
             }
@@ -129,7 +130,8 @@ fn sql_stands_only_under_the_store_of_its_database() {
     for path in files(&sources()) {
         let inside = path.strip_prefix(sources()).unwrap().to_str().unwrap().to_owned();
         // The parameter `&mut SqliteConnection` of a handler is a type, not SQL.
-        let may = inside.starts_with("store/sqlite") || inside.starts_with("testkit") || inside == "work/transaction.rs";
+        let may =
+            inside.starts_with("store/sqlite") || inside.starts_with("testkit") || inside == "work/transaction.rs";
         assert!(may || !code(&path).contains("sqlx::"), "{inside} talks to a database");
     }
 }
