@@ -7,6 +7,8 @@ mod dead_letter;
 mod log;
 mod state;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
