@@ -1,6 +1,8 @@
-//! Writing what a subscription has done, fenced by its lease: one UPDATE per step judges the lease and moves the position.
+//! Writing what subscriptions have done, fenced by their leases: the UPDATE that moves a position judges its lease.
 
-use sqlx::SqliteConnection;
+use std::collections::HashSet;
+
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::{
     Durability, SqliteStore,
@@ -11,14 +13,23 @@ use super::{
 use crate::{
     error::Result,
     event::EventId,
-    store::record::{Checkpoint, DeadLetter, Lease, Marked, OnceClaim, Parked},
+    store::record::{Checkpoint, DeadLetter, Lease, Marked, OnceClaim, Parked, SubscriptionId},
 };
 
+/// Moves the positions of all steps whose lease is held, and says which: one statement for all handlers that have seen
+/// the same events.
 const MOVE: &str = "
-    UPDATE event_subscription
-       SET position = coalesce(?1, position),
-           crashes  = iif(?2, 0, crashes)
-     WHERE handler = ?3 AND partition = ?4 AND owner = ?5 AND fence = ?6";
+    UPDATE event_subscription AS s
+       SET position = coalesce(step.column1, s.position),
+           crashes  = iif(step.column2, 0, s.crashes)
+      FROM (";
+
+const IF_HELD: &str = ") AS step
+     WHERE s.handler = step.column3 AND s.partition = step.column4 AND s.owner = step.column5 AND s.fence = step.column6
+ RETURNING handler, partition";
+
+/// How many steps one statement judges.
+const STEPS: usize = 64;
 
 const PARK: &str = "
     INSERT INTO event_retry (handler, position, event_id, aggregate_type, aggregate_id, state, attempts, next_at, error)
@@ -60,32 +71,47 @@ impl SqliteStore {
             return Ok(written);
         }
         let mut transaction = self.write(Durability::Process).await?;
-        for step in steps {
+        for steps in in_rounds(steps) {
             // Nothing of a step is written before its lease is judged, so a lost one leaves the others whole.
-            let held = self.advance(&mut transaction, step).await?;
-            if held {
-                self.write_deliveries(&mut transaction, step).await?;
-                self.write_marks(&mut transaction, step).await?;
+            let moved = self.advance(&mut transaction, steps).await?;
+            for step in steps {
+                let held = moved.contains(&step.lease.subscription);
+                if held {
+                    self.write_deliveries(&mut transaction, step).await?;
+                    self.write_marks(&mut transaction, step).await?;
+                }
+                written.push(held);
             }
-            written.push(held);
         }
         transaction.commit().await.context(self)?;
         Ok(written)
     }
 
-    async fn advance(&self, connection: &mut SqliteConnection, step: &Checkpoint) -> Result<bool> {
-        let Checkpoint { lease, position, calm, .. } = step;
-        let done = sqlx::query(MOVE)
-            .bind(position.as_ref().map(|position| position.after))
-            .bind(calm)
-            .bind(&*lease.subscription.handler)
-            .bind(i64::from(lease.subscription.partition))
-            .bind(&*lease.owner.0)
-            .bind(lease.fence)
-            .execute(connection)
-            .await
-            .context(self)?;
-        Ok(done.rows_affected() == 1)
+    async fn advance(
+        &self,
+        connection: &mut SqliteConnection,
+        steps: &[Checkpoint],
+    ) -> Result<HashSet<SubscriptionId>> {
+        let mut query = QueryBuilder::<Sqlite>::new(MOVE);
+        query.push_values(steps, |mut row, Checkpoint { lease, position, calm, .. }| {
+            row.push_bind(position.as_ref().map(|position| position.after))
+                .push_bind(calm)
+                .push_bind(&*lease.subscription.handler)
+                .push_bind(i64::from(lease.subscription.partition))
+                .push_bind(&*lease.owner.0)
+                .push_bind(lease.fence);
+        });
+        query.push(IF_HELD);
+        let rows = query.build().fetch_all(connection).await.context(self)?;
+        let mut moved = HashSet::with_capacity(rows.len());
+        for row in rows {
+            let handler: &str = row.try_get(0).context(self)?;
+            let partition: i64 = row.try_get(1).context(self)?;
+            moved.extend(
+                u16::try_from(partition).map(|partition| SubscriptionId { handler: handler.into(), partition }),
+            );
+        }
+        Ok(moved)
     }
 
     async fn write_deliveries(&self, connection: &mut SqliteConnection, step: &Checkpoint) -> Result<()> {
@@ -242,4 +268,15 @@ impl SqliteStore {
             .await
             .context(self)
     }
+}
+
+/// Cuts the steps where a subscription comes a second time: one statement would move it only once.
+fn in_rounds(mut steps: &[Checkpoint]) -> impl Iterator<Item = &[Checkpoint]> {
+    std::iter::from_fn(move || {
+        let mut seen = HashSet::new();
+        let fresh = steps.iter().take(STEPS).take_while(|step| seen.insert(&step.lease.subscription)).count();
+        let (round, rest) = steps.split_at(fresh);
+        steps = rest;
+        (!round.is_empty()).then_some(round)
+    })
 }

@@ -180,7 +180,11 @@ async fn a_url_names_the_file() -> Result<()> {
     let store = SqliteStore::connect(&format!("sqlite://{}", folder.file().display())).await?;
     commit(&store, &[event("a")]).await?;
     assert!(folder.file().exists());
-    SqliteStore::connect("sqlite::memory:").await?;
+    for memory in [SqliteStore::connect("sqlite::memory:").await?, SqliteStore::open(":memory:").await?] {
+        commit(&memory, &[event("a")]).await?;
+        assert_eq!(memory.read(&Position::BEGINNING, 10).await?.events.len(), 1);
+    }
+    assert_eq!(SqliteStore::open("").await.expect_err("no path").kind(), ErrorKind::Configuration);
     for url in ["postgres://localhost/library", "sqlite://", "library.db", "sqlite://x.db?mode=odd"] {
         let error = SqliteStore::connect(url).await.expect_err(url);
         assert_eq!(error.kind(), ErrorKind::Configuration);

@@ -120,6 +120,19 @@ async fn events_and_writes_of_the_application_share_a_transaction() -> Result<()
     changed.expect("a store has 250 ms")
 }
 
+#[tokio::test]
+async fn a_transaction_that_read_too_early_says_how_to_begin() -> Result<()> {
+    let folder = Folder::new();
+    let store = SqliteStore::open(folder.file()).await?;
+    let mut connection = foreign(&folder.file()).await;
+    let mut deferred = connection.begin().await.expect("begun");
+    run(&mut deferred, "SELECT count(*) FROM event_log").await;
+    commit(&store, &[event("a")]).await?;
+    let error = store.append(&mut deferred, &[event("b")]).await.expect_err("its snapshot is old");
+    assert!(error.is_temporary() && error.to_string().contains("BEGIN IMMEDIATE"), "{error}");
+    Ok(())
+}
+
 #[test]
 fn writers_at_once_lose_nothing() -> Result<()> {
     let folder = Folder::new();
