@@ -1,7 +1,7 @@
 //! The store in RAM: for tests, first steps, and programs that need no memory beyond their own life.
 //!
-//! `mod` opens and shares it, `log` is its event log, `subscription` its positions and leases, `dead_letter` what failed;
-//! `state` is what all of them change under one lock.
+//! `log` is its event log, `subscription` its positions and leases, `dead_letter` what failed; `state` is what all of
+//! them change under one lock.
 
 mod dead_letter;
 mod log;

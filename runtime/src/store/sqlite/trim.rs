@@ -51,7 +51,7 @@ impl SqliteStore {
             .fetch_all(&mut *transaction)
             .await
             .context(self)?;
-        if let Some(last) = old.last() {
+        if let Some(last) = old.iter().max() {
             let positions = json_numbers(&old);
             sqlx::query(KEEP_VERSIONS).bind(&positions).execute(&mut *transaction).await.context(self)?;
             sqlx::query("DELETE FROM event_log WHERE position IN (SELECT value FROM json_each(?))")
