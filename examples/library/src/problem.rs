@@ -8,6 +8,7 @@ use crate::{
     cards::{CardError, CollectionError, InvalidUrl},
     curators::InvalidCurator,
     database::DatabaseError,
+    web::Rejected,
 };
 
 /// Why a request is not carried out.
@@ -27,6 +28,8 @@ pub enum Problem {
     Duplicate(String),
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
     #[error("the database holds something this program did not write: {0}")]
     Corrupt(Box<dyn StdError + Send + Sync>),
 }

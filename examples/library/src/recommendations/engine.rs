@@ -59,9 +59,9 @@ impl RecommendationEngine for TasteEngine {
                  where mine.curator_id = ?1
              )
              insert into suggestions (curator_id, card_id, reason)
-             select ?1, taste.card_id, 'kept by ' || others.id from taste join others on taste.curator_id = others.id
+             select ?1, taste.card_id, 'kept by ' || others.id from taste, others where taste.curator_id = others.id
              union all
-             select others.id, mine.card_id, 'kept by ' || ?1 from others join taste mine on mine.curator_id = ?1
+             select others.id, mine.card_id, 'kept by ' || ?1 from others, taste mine where mine.curator_id = ?1
              on conflict do nothing",
         )
         .bind(curator.as_str())
