@@ -176,11 +176,11 @@ fn wire_handler(
     problems: &mut Vec<String>,
 ) -> Wired {
     let name = def.full_name();
-    let mut missing = |service: &str| {
-        problems.push(format!(
+    let missing = |service: &str| {
+        format!(
             "handler `{name}` needs `{service}`, which no service provides ({}); add `.with::<{service}>(..)` to Services",
             def.source
-        ));
+        )
     };
 
     let instance = def.instance.and_then(|build| {
@@ -193,10 +193,11 @@ fn wire_handler(
             noted.push(error.name.clone());
         }
         noted.dedup();
-        noted.iter().for_each(|service| missing(service));
+        problems.extend(noted.iter().map(|service| missing(service)));
         built.ok()
     });
 
+    let mut lacking = Vec::new();
     let mut transactional = false;
     let mut refused = None;
     let mut entries = Vec::with_capacity(def.events.len());
@@ -211,7 +212,7 @@ fn wire_handler(
             bound.push(match dependency.kind {
                 DependencyKind::Call => nothing(),
                 DependencyKind::Service { name, bind } => bind(services).unwrap_or_else(|| {
-                    missing(&name());
+                    lacking.push(name());
                     nothing()
                 }),
                 DependencyKind::Transaction { name, connection } => {
@@ -225,6 +226,9 @@ fn wire_handler(
         }
         entries.push(Entry { handled, bound: bound.into() });
     }
+    lacking.sort_unstable();
+    lacking.dedup();
+    problems.extend(lacking.iter().map(|service| missing(service)));
     if let Some(connection) = refused {
         problems.push(format!(
             "handler `{name}` takes `&mut {connection}`, but the store `{}` has no transactions of that kind ({}); use \
