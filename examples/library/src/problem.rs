@@ -62,7 +62,10 @@ impl From<domain_events::Error> for Problem {
 }
 
 /// Loads, decides and saves again if another request was faster; a second conflict is the client's to see.
-pub async fn once_more_on_conflict(attempt: impl AsyncFn() -> Result<(), Problem>) -> Result<(), Problem> {
+pub async fn once_more_on_conflict<F>(attempt: impl Fn() -> F) -> Result<(), Problem>
+where
+    F: Future<Output = Result<(), Problem>>,
+{
     match attempt().await {
         Err(problem) if problem.is_conflict() => attempt().await,
         done => done,

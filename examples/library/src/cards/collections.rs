@@ -37,7 +37,7 @@ impl Collections {
 
     /// Puts a card into a collection.
     pub async fn add(&self, id: &CollectionId, card: &CardId) -> Result<(), Problem> {
-        once_more_on_conflict(async || {
+        once_more_on_conflict(|| async move {
             let mut collection = self.load(id).await?;
             collection.add(card)?;
             Ok(self.save(&mut collection).await?)
@@ -47,7 +47,7 @@ impl Collections {
 
     /// Takes a card out of a collection.
     pub async fn remove(&self, id: &CollectionId, card: &CardId) -> Result<(), Problem> {
-        once_more_on_conflict(async || {
+        once_more_on_conflict(|| async move {
             let mut collection = self.load(id).await?;
             collection.remove(card)?;
             Ok(self.save(&mut collection).await?)

@@ -36,7 +36,7 @@ impl Library {
 
     /// Takes a card into a curator's library.
     pub async fn add(&self, id: &CardId, curator: &CuratorId) -> Result<(), Problem> {
-        once_more_on_conflict(async || {
+        once_more_on_conflict(|| async move {
             let mut card = self.load(id).await?;
             card.add_to_library(curator)?;
             Ok(self.save(&mut card).await?)
@@ -46,7 +46,7 @@ impl Library {
 
     /// Takes a card out of a curator's library.
     pub async fn remove(&self, id: &CardId, curator: &CuratorId) -> Result<(), Problem> {
-        once_more_on_conflict(async || {
+        once_more_on_conflict(|| async move {
             let mut card = self.load(id).await?;
             card.remove_from_library(curator)?;
             Ok(self.save(&mut card).await?)

@@ -14,6 +14,6 @@ async fn health(State(app): State<App>) -> Result<Json<Value>, Problem> {
     let dead_letters = app.events.admin().dead_letters(None, 100).await?;
     let status = if dead_letters.is_empty() { "ok" } else { "degraded" };
     let dead_letters: Vec<_> =
-        dead_letters.iter().map(|letter| json!({ "handler": letter.handler, "error": letter.error })).collect();
+        dead_letters.iter().map(|letter| json!({ "handler": &*letter.handler, "error": letter.error })).collect();
     Ok(Json(json!({ "status": status, "dead_letters": dead_letters })))
 }
