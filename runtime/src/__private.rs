@@ -16,8 +16,8 @@ pub use crate::{
     },
     handler::{
         AGGREGATES, Backoff, Dependency, EVENTS, FieldFromServices, FromServices, HANDLERS, HandledEvent, HandlerDef,
-        HandlerFuture, HandlerOptions, HandlerOutput, Inject, Instance, Invocation, MissingService, OnDead, ServiceScope,
-        Start, build, output, run,
+        HandlerFuture, HandlerOptions, HandlerOutput, Inject, Instance, Invocation, MissingService, OnDead,
+        ServiceScope, Start, build, output, run,
     },
 };
 pub use chrono::{DateTime, Utc};

@@ -106,8 +106,7 @@ impl Registry {
         problems: &mut Vec<String>,
     ) -> Self {
         defs.sort_by_key(|def| (def.full_name(), def.source.file, def.source.line));
-        let handlers: Vec<_> =
-            defs.iter().map(|def| Arc::new(wire_handler(def, services, offer, problems))).collect();
+        let handlers: Vec<_> = defs.iter().map(|def| Arc::new(wire_handler(def, services, offer, problems))).collect();
 
         let mut routes = vec![Vec::new(); EVENTS.len()];
         let mut explicit_routes = HashMap::<usize, Vec<Route>>::new();
@@ -203,8 +202,10 @@ fn wire_handler(
     let mut entries = Vec::with_capacity(def.events.len());
     for handled in def.events {
         let mut bound = Vec::with_capacity(handled.dependencies.len());
-        let transactions =
-            handled.dependencies.iter().filter(|dependency| matches!(dependency.kind, DependencyKind::Transaction { .. }));
+        let transactions = handled
+            .dependencies
+            .iter()
+            .filter(|dependency| matches!(dependency.kind, DependencyKind::Transaction { .. }));
         if transactions.count() > 1 {
             problems.push(format!("handler `{name}` takes the transaction twice; there is one ({})", def.source));
         }
