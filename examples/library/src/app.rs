@@ -36,11 +36,14 @@ pub struct App {
 impl App {
     /// The application on this SQLite file.
     pub async fn open(path: &Path) -> Result<Self, DatabaseError> {
-        Self::open_with(path, |services| services).await
+        Self::open_with(path, |inbox| inbox).await
     }
 
-    /// The application with some services exchanged for others.
-    pub async fn open_with(path: &Path, exchange: impl FnOnce(Services) -> Services) -> Result<Self, DatabaseError> {
+    /// The application with another way of bringing notifications to people.
+    pub async fn open_with(
+        path: &Path,
+        notifications: impl FnOnce(Arc<Inbox>) -> Arc<dyn NotificationService>,
+    ) -> Result<Self, DatabaseError> {
         let database = Database::open(path).await?;
         let profiles = Arc::new(Profiles::new(database.clone()));
         let inbox = Arc::new(Inbox::new(database.clone()));
@@ -49,13 +52,13 @@ impl App {
         let taste = Arc::new(TasteEngine::new(database.clone()));
         let services = Services::new()
             .with::<dyn ProfileService>(profiles.clone())
-            .with::<dyn NotificationService>(inbox.clone())
+            .with::<dyn NotificationService>(notifications(inbox.clone()))
             .with::<dyn FeedService>(stories.clone())
             .with::<dyn SearchIndex>(index.clone())
             .with::<dyn RecommendationEngine>(taste.clone());
 
         // No handler is named here: they registered themselves, and `build` says what any of them lacks.
-        let events = DomainEvents::builder().store(database.store()).services(exchange(services)).build()?;
+        let events = DomainEvents::builder().store(database.store()).services(services).build()?;
         for warning in events.warnings() {
             tracing::warn!("{warning}");
         }

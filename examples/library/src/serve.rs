@@ -18,9 +18,9 @@ pub async fn run(options: Options) -> Result<(), Box<dyn Error>> {
 
     // What can fail at the start fails before anything is said.
     let listener = match options.listen {
-        Some(address) => Some(
-            TcpListener::bind(address).await.map_err(|error| format!("can't listen on {address}: {error}"))?,
-        ),
+        Some(address) => {
+            Some(TcpListener::bind(address).await.map_err(|error| format!("can't listen on {address}: {error}"))?)
+        }
         None => None,
     };
     let processor = match &options.groups {
@@ -56,6 +56,10 @@ fn announce(listener: &Option<TcpListener>, groups: Option<&[String]>, file: Opt
 /// Logs to stderr; `RUST_LOG` chooses what: `info`, `domain_events=debug`, ...
 fn log() {
     let filter = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
-    let filter = filter.unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO).with_target("sqlx", tracing::Level::WARN));
-    tracing_subscriber::registry().with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr)).with(filter).init();
+    let filter = filter
+        .unwrap_or_else(|| Targets::new().with_default(tracing::Level::INFO).with_target("sqlx", tracing::Level::WARN));
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+        .with(filter)
+        .init();
 }

@@ -78,10 +78,7 @@ async fn create_collection(
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
 }
 
-async fn collection(
-    State(app): State<App>,
-    Params(collection): Params<CollectionId>,
-) -> Result<Json<Value>, Problem> {
+async fn collection(State(app): State<App>, Params(collection): Params<CollectionId>) -> Result<Json<Value>, Problem> {
     let collection = app.collections.load(&collection).await?;
     Ok(Json(json!({
         "id": collection.id(),

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use domain_events::prelude::*;
 
-use super::{
-    CardAddedToCollectionEvent, CardId, CardRemovedFromCollectionEvent, CollectionCreatedEvent, CollectionId,
-};
+use super::{CardAddedToCollectionEvent, CardId, CardRemovedFromCollectionEvent, CollectionCreatedEvent, CollectionId};
 use crate::curators::CuratorId;
 
 /// One collection and the cards in it.

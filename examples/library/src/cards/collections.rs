@@ -106,6 +106,8 @@ impl Collections {
         .execute(work.connection())
         .await?;
         work.record(collection);
-        Ok(work.commit().await?)
+        work.commit().await?;
+        tracing::debug!(collection = %collection.id(), version = collection.version(), "committed");
+        Ok(())
     }
 }

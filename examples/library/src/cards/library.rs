@@ -27,9 +27,10 @@ impl Library {
     pub async fn create(&self, url: WebUrl) -> Result<CardId, Problem> {
         let mut card = Card::for_url(url);
         match self.save(&mut card).await {
-            Err(DatabaseError::Sql(error)) if is_duplicate(&error) => {
-                Err(Problem::Duplicate(format!("there is a card for {} already", card.url().map_or("it", WebUrl::as_str))))
-            }
+            Err(DatabaseError::Sql(error)) if is_duplicate(&error) => Err(Problem::Duplicate(format!(
+                "there is a card for {} already",
+                card.url().map_or("it", WebUrl::as_str)
+            ))),
             saved => Ok(saved.map(|()| card.id().clone())?),
         }
     }
@@ -106,7 +107,9 @@ impl Library {
         .execute(work.connection())
         .await?;
         work.record(card);
-        Ok(work.commit().await?)
+        work.commit().await?;
+        tracing::debug!(card = %card.id(), version = card.version(), "committed");
+        Ok(())
     }
 }
 

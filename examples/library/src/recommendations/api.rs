@@ -9,7 +9,10 @@ pub fn routes() -> Router<App> {
     Router::new().route("/curators/{curator}/recommendations", get(recommendations))
 }
 
-async fn recommendations(State(app): State<App>, Params(curator): Params<String>) -> Result<Json<Vec<Suggestion>>, Problem> {
+async fn recommendations(
+    State(app): State<App>,
+    Params(curator): Params<String>,
+) -> Result<Json<Vec<Suggestion>>, Problem> {
     let curator: CuratorId = curator.parse()?;
     app.profiles.known(&curator).await?;
     Ok(Json(app.taste.suggestions(&curator).await?))
