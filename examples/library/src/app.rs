@@ -1,6 +1,6 @@
-//! The composition root: opens the database, gives handlers the services they ask for, and checks the wiring.
+//! The composition root: gives handlers the services they ask for, and checks the wiring.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use domain_events::{DomainEvents, Services, SqliteStore};
 
@@ -8,7 +8,7 @@ use crate::{
     analytics::{self, Counters},
     cards::{Collections, Library},
     curators::{ProfileService, Profiles},
-    database::{Database, DatabaseError},
+    database::Database,
     feeds::{self, FeedService, Stories},
     notifications::{self, Inbox, NotificationService},
     recommendations::{self, RecommendationEngine, TasteEngine},
@@ -34,17 +34,16 @@ pub struct App {
 }
 
 impl App {
-    /// The application on this SQLite file.
-    pub async fn open(path: &Path) -> Result<Self, DatabaseError> {
-        Self::open_with(path, |inbox| inbox).await
+    /// The application on this database.
+    pub fn new(database: Database) -> domain_events::Result<Self> {
+        Self::with_notifications(database, |inbox| inbox)
     }
 
     /// The application with another way of bringing notifications to people.
-    pub async fn open_with(
-        path: &Path,
+    pub fn with_notifications(
+        database: Database,
         notifications: impl FnOnce(Arc<Inbox>) -> Arc<dyn NotificationService>,
-    ) -> Result<Self, DatabaseError> {
-        let database = Database::open(path).await?;
+    ) -> domain_events::Result<Self> {
         let profiles = Arc::new(Profiles::new(database.clone()));
         let inbox = Arc::new(Inbox::new(database.clone()));
         let stories = Arc::new(Stories::new(database.clone()));

@@ -44,7 +44,16 @@ pub struct Transaction {
 impl Database {
     /// Opens the file, or makes it, with all tables.
     pub async fn open(path: &Path) -> Result<Self, DatabaseError> {
-        let database = Self { store: SqliteStore::open(path).await? };
+        Self::with_tables(SqliteStore::open(path).await?).await
+    }
+
+    /// A database that is gone with the last handle on it.
+    pub async fn in_memory() -> Result<Self, DatabaseError> {
+        Self::with_tables(SqliteStore::in_memory().await?).await
+    }
+
+    async fn with_tables(store: SqliteStore) -> Result<Self, DatabaseError> {
+        let database = Self { store };
         let mut transaction = database.begin().await?;
         for schema in SCHEMAS {
             transaction.connection().execute(schema).await?;

@@ -6,15 +6,16 @@ use domain_events::shutdown_signal;
 use tokio::net::TcpListener;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::{app::App, command::Options, say, web};
+use crate::{app::App, command::Options, database::Database, say, web};
 
 /// Runs until told to stop.
 pub async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     log();
-    let scratch = options.database.is_none().then(tempfile::tempdir).transpose()?;
-    let fresh = scratch.as_ref().map(|folder| folder.path().join("library.db"));
-    let path = options.database.or(fresh).unwrap_or_default();
-    let app = App::open(&path).await?;
+    let database = match &options.database {
+        Some(path) => Database::open(path).await?,
+        None => Database::in_memory().await?,
+    };
+    let app = App::new(database)?;
 
     // What can fail at the start fails before anything is said.
     let listener = match options.listen {
@@ -27,7 +28,7 @@ pub async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         Some(groups) => Some(app.events.processor().groups(groups).start().await?),
         None => None,
     };
-    announce(&listener, options.groups.as_deref(), scratch.is_none().then_some(path.as_path()))?;
+    announce(&listener, options.groups.as_deref(), options.database.as_deref())?;
 
     match listener {
         // Takes no new connection, answers the requests that are under way.

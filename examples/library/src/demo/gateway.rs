@@ -1,16 +1,16 @@
 //! A notification service that is away when it is needed first: what a handler meets in real life.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 
-use crate::{
-    database::DatabaseError,
-    notifications::{Inbox, Notification, NotificationService},
-};
+use crate::notifications::{Inbox, Notification, NotificationError, NotificationService};
 
 /// Fails once, then brings notifications to the inbox.
 pub(super) struct Gateway {
@@ -26,9 +26,9 @@ impl Gateway {
 
 #[async_trait]
 impl NotificationService for Gateway {
-    async fn send(&self, notification: Notification) -> Result<(), DatabaseError> {
+    async fn send(&self, notification: Notification) -> Result<(), NotificationError> {
         if !self.was_away.swap(true, Ordering::Relaxed) {
-            return Err(sqlx::Error::Protocol("the push gateway is away".to_owned()).into());
+            return Err(NotificationError::Gateway(io::Error::other("the push gateway is away")));
         }
         self.inbox.send(notification).await
     }

@@ -15,13 +15,14 @@ use std::error::Error;
 use tokio::{net::TcpListener, sync::oneshot};
 
 use self::{client::Client, gateway::Gateway, journal::Journal, stage::Stage};
-use crate::{app::App, say, web};
+use crate::{app::App, database::Database, say, web};
 
 /// Plays, checks, and fails naming what is missing.
 pub async fn run() -> Result<(), Box<dyn Error>> {
     let journal = Journal::listen();
     let folder = tempfile::tempdir()?;
-    let app = App::open_with(&folder.path().join("library.db"), Gateway::away_once).await?;
+    let database = Database::open(&folder.path().join("library.db")).await?;
+    let app = App::with_notifications(database, Gateway::away_once)?;
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -1,6 +1,7 @@
 //! What the scenarios are played on: sends requests, waits for handlers, checks what HTTP clients see, and prints.
 
 use std::{
+    collections::BTreeMap,
     error::Error,
     time::{Duration, Instant},
 };
@@ -60,20 +61,23 @@ impl Stage {
                 self.missing.push(format!("handler `{handler}` handled {done} of {times} events"));
             }
         }
-        let mut lines: Vec<_> = entries
-            .iter()
-            .map(|entry| {
-                let (group, name) = entry.handler.split_once('.').unwrap_or(("", &entry.handler));
-                let note = match &entry.error {
-                    Some(error) => format!("  failed: {error}"),
-                    None if entry.attempt > 1 => format!("  attempt {}", entry.attempt),
-                    None => String::new(),
-                };
-                format!("   {group:<16} {name:<22} {:>9.2} ms{note}", entry.after.as_secs_f64() * 1000.0)
-            })
-            .collect();
-        lines.sort_by(|a, b| a[..40].cmp(&b[..40]));
-        lines.iter().for_each(|line| say(line));
+        // One line for what a handler did alike: its successes by attempt, its failures by their reason.
+        let mut lines: BTreeMap<_, (usize, Duration)> = BTreeMap::new();
+        for entry in &entries {
+            let line = lines.entry((&entry.handler, entry.attempt, &entry.error)).or_default();
+            *line = (line.0 + 1, line.1.max(entry.after));
+        }
+        for ((handler, attempt, error), (count, after)) in lines {
+            let (group, name) = handler.split_once('.').unwrap_or(("", handler));
+            let note = match error {
+                Some(error) => format!("failed: {error}"),
+                None if attempt > 1 => format!("attempt {attempt}"),
+                None if count > 1 => format!("{count} events"),
+                None => String::new(),
+            };
+            let line = format!("   {group:<16} {name:<22} {:>7.1} ms  {note}", after.as_secs_f64() * 1000.0);
+            say(line.trim_end());
+        }
     }
 
     /// Waits until what a client sees is as it must be.

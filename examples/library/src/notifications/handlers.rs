@@ -2,11 +2,10 @@
 
 use domain_events::prelude::*;
 
-use super::{GROUP, Notification, NotificationService};
+use super::{GROUP, Notification, NotificationError, NotificationService};
 use crate::{
     cards::{CardAddedToLibraryEvent, CollectionCreatedEvent, WebUrl},
     curators::ProfileService,
-    database::DatabaseError,
 };
 
 /// Tells a curator's followers about a new card, if the library is public.
@@ -37,7 +36,7 @@ pub(super) async fn welcome_collection(
     event: &CollectionCreatedEvent,
     meta: &EventMeta,
     notifications: Service<dyn NotificationService>,
-) -> Result<(), DatabaseError> {
+) -> Result<(), NotificationError> {
     let text = format!("Welcome to your new collection, {}", event.name);
     notifications.send(Notification { event: meta.id, recipient: event.curator_id.clone(), text }).await
 }

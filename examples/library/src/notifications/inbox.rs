@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Notification, NotificationService};
+use super::{Notification, NotificationError, NotificationService};
 use crate::{
     curators::CuratorId,
     database::{Database, DatabaseError},
@@ -32,14 +32,15 @@ impl Inbox {
 
 #[async_trait]
 impl NotificationService for Inbox {
-    async fn send(&self, notification: Notification) -> Result<(), DatabaseError> {
+    async fn send(&self, notification: Notification) -> Result<(), NotificationError> {
         let mut transaction = self.database.begin().await?;
         sqlx::query("insert into notifications (event_id, recipient, text) values (?, ?, ?) on conflict do nothing")
             .bind(notification.event.to_string())
             .bind(notification.recipient.as_str())
             .bind(notification.text)
             .execute(transaction.connection())
-            .await?;
-        transaction.commit().await
+            .await
+            .map_err(DatabaseError::from)?;
+        Ok(transaction.commit().await?)
     }
 }

@@ -31,9 +31,18 @@ pub struct Notification {
     pub text: String,
 }
 
+/// Why a notification was not sent.
+#[derive(Debug, thiserror::Error)]
+pub enum NotificationError {
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Gateway(std::io::Error),
+}
+
 /// Brings notifications to people.
 #[async_trait]
 pub trait NotificationService: Send + Sync {
     /// Sends a notification; one that was sent before is left alone.
-    async fn send(&self, notification: Notification) -> Result<(), DatabaseError>;
+    async fn send(&self, notification: Notification) -> Result<(), NotificationError>;
 }
