@@ -8,17 +8,17 @@ use crate::{
 };
 
 /// A deleted `#[event_handler]` compiles, and does nothing; this is what notices. After an intended change:
-/// `UPDATE=1 cargo test -p library the_wiring`.
+/// `UPDATE_SNAPSHOTS=1 cargo test -p library the_wiring`.
 #[tokio::test]
 async fn the_wiring_is_the_one_that_was_reviewed() {
     let app = App::new(Database::in_memory().await.expect("a database")).expect("an application");
     let found = app.events.describe();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("wiring.txt");
-    if std::env::var_os("UPDATE").is_some() {
+    if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         fs::write(&path, &found).expect("the file can be written");
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(found, expected, "after an intended change: UPDATE=1 cargo test -p library the_wiring");
+    assert_eq!(found, expected, "after an intended change: UPDATE_SNAPSHOTS=1 cargo test -p library the_wiring");
 }
 
 #[tokio::test]

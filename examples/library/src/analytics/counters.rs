@@ -18,6 +18,9 @@ pub struct Activity {
     pub last_active_at: Option<DateTime<Utc>>,
 }
 
+/// Added, removed, created, and when last.
+type Row = (i64, i64, i64, Option<DateTime<Utc>>);
+
 /// Reads the counters.
 #[derive(Debug)]
 pub struct Counters {
@@ -31,7 +34,7 @@ impl Counters {
 
     /// What this curator did so far.
     pub async fn of(&self, curator: &CuratorId) -> Result<Activity, DatabaseError> {
-        let row: Option<(i64, i64, i64, Option<DateTime<Utc>>)> = sqlx::query_as(
+        let row: Option<Row> = sqlx::query_as(
             "select cards_added, cards_removed, collections_created, last_active_at from activity where curator_id = ?",
         )
         .bind(curator.as_str())

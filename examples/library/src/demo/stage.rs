@@ -11,8 +11,14 @@ use serde_json::Value;
 use super::{client::Client, journal::Journal};
 use crate::say;
 
-/// How long anything may take; on any machine in working order it is milliseconds.
+/// How long anything may take. It is milliseconds, but the machine may be busy.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// The same once something is missing: what follows from it is not waited for as long.
+const SHORT: Duration = Duration::from_secs(2);
+
+/// Lines are broken here.
+const WIDTH: usize = 96;
 
 pub(super) struct Stage {
     client: Client,
@@ -53,7 +59,7 @@ impl Stage {
 
     /// Waits until each of these handlers is done with the scenario's events, and prints what they did.
     pub(super) async fn handled_by(&mut self, handlers: &[&str], times: usize) {
-        let entries = self.journal.handled(self.mark, handlers.len() * times, LIMIT).await;
+        let entries = self.journal.handled(self.mark, handlers.len() * times, self.limit()).await;
         for handler in handlers {
             let done = entries.iter().filter(|entry| entry.handler == *handler && entry.error.is_none()).count();
             self.deliveries += done;
@@ -87,7 +93,7 @@ impl Stage {
         path: &str,
         holds: impl Fn(&Value) -> bool,
     ) -> Result<(), Box<dyn Error>> {
-        let until = Instant::now() + LIMIT;
+        let until = Instant::now() + self.limit();
         loop {
             let answer = self.client.get(path).await?;
             if answer.status == 200 && holds(&answer.body) {
@@ -123,13 +129,22 @@ impl Stage {
         Ok(())
     }
 
+    fn limit(&self) -> Duration {
+        if self.missing.is_empty() { LIMIT } else { SHORT }
+    }
+
     /// Ends a scenario: says what was seen.
     pub(super) fn end(&mut self) {
-        let seen = std::mem::take(&mut self.seen);
-        if !seen.is_empty() {
-            say(&format!("   ✓ {}", seen.join(" · ")));
+        let mut line = String::new();
+        for what in std::mem::take(&mut self.seen) {
+            if line.chars().count() + what.len() > WIDTH {
+                say(&line);
+                line.clear();
+            }
+            line.push_str(if line.is_empty() { "   ✓ " } else { " · " });
+            line.push_str(&what);
         }
-        say("");
+        say(&format!("{line}\n"));
     }
 
     /// The last word.

@@ -52,7 +52,7 @@ async fn those_who_keep_the_same_card_are_suggested_each_others_cards() {
     world.keeps(&linus, &nomicon).await;
     world.keeps(&grace, &other).await;
     world.keeps(&ada, &book).await;
-    assert_eq!(world.suggested(&ada).await, [nomicon.clone()]);
+    assert_eq!(world.suggested(&ada).await, std::slice::from_ref(&nomicon));
     assert_eq!(world.suggested(&grace).await, []);
 
     let removed = CardRemovedFromLibraryEvent::new(nomicon, linus);

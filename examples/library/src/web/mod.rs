@@ -57,7 +57,10 @@ pub async fn serve(listener: TcpListener, app: App, stop: impl Future<Output = (
     };
     tokio::select! {
         done = server => done,
-        () = too_long => Ok(tracing::warn!("some requests were not finished within {GRACE:?} and are cut off")),
+        () = too_long => {
+            tracing::warn!("some requests were not finished within {GRACE:?} and are cut off");
+            Ok(())
+        }
     }
 }
 

@@ -30,7 +30,7 @@ impl Program {
             .arg("--database")
             .arg(database)
             .stdout(Stdio::piped())
-            .env("RUST_LOG", "warn")
+            .env("RUST_LOG", "error")
             .spawn()
             .expect("the program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
