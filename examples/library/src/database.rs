@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use domain_events::{SqliteStore, store::EventLog};
-use sqlx::{Executor as _, SqliteConnection, SqlitePool};
+use sqlx::{Executor as _, Sqlite, SqlitePool, Transaction};
 
 use crate::{analytics, cards, curators, feeds, notifications, recommendations, search};
 
@@ -35,12 +35,6 @@ pub struct Database {
     store: SqliteStore,
 }
 
-/// A transaction of the application's own. Dropped, it is rolled back.
-pub struct Transaction {
-    store: SqliteStore,
-    transaction: <SqliteStore as EventLog>::Transaction,
-}
-
 impl Database {
     /// Opens the file, or makes it, with all tables.
     pub async fn open(path: &Path) -> Result<Self, DatabaseError> {
@@ -56,7 +50,7 @@ impl Database {
         let database = Self { store };
         let mut transaction = database.begin().await?;
         for schema in SCHEMAS {
-            transaction.connection().execute(schema).await?;
+            transaction.execute(schema).await?;
         }
         transaction.commit().await?;
         Ok(database)
@@ -72,18 +66,8 @@ impl Database {
         self.store.pool()
     }
 
-    /// Begins a transaction that may write.
-    pub async fn begin(&self) -> Result<Transaction, DatabaseError> {
-        Ok(Transaction { transaction: self.store.begin().await?, store: self.store.clone() })
-    }
-}
-
-impl Transaction {
-    pub fn connection(&mut self) -> &mut SqliteConnection {
-        SqliteStore::connection(&mut self.transaction)
-    }
-
-    pub async fn commit(self) -> Result<(), DatabaseError> {
-        Ok(self.store.commit(self.transaction).await?)
+    /// Begins a transaction that may write. Dropped, it is rolled back.
+    pub async fn begin(&self) -> Result<Transaction<'static, Sqlite>, DatabaseError> {
+        Ok(self.store.begin().await?)
     }
 }

@@ -1,4 +1,4 @@
-//! The identities of cards and collections: UUIDs, as text.
+//! The identities of cards and collections: UUIDs of version 7, as text, so that newer ones sort later.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub struct CollectionId(String);
 impl CardId {
     /// A new card's identity.
     pub fn generate() -> Self {
-        Self(Uuid::new_v4().to_string())
+        Self(Uuid::now_v7().to_string())
     }
 
     pub fn as_str(&self) -> &str {
@@ -29,7 +29,7 @@ impl CardId {
 impl CollectionId {
     /// A new collection's identity.
     pub fn generate() -> Self {
-        Self(Uuid::new_v4().to_string())
+        Self(Uuid::now_v7().to_string())
     }
 
     pub fn as_str(&self) -> &str {

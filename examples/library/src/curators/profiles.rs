@@ -31,7 +31,7 @@ impl Profiles {
             .bind(id.as_str())
             .bind(name)
             .bind(is_public)
-            .execute(transaction.connection())
+            .execute(&mut *transaction)
             .await?;
         if added.rows_affected() == 0 {
             return Err(Problem::Duplicate(format!("there is a curator `{id}` already")));
@@ -50,7 +50,7 @@ impl Profiles {
         sqlx::query("insert into followers (curator_id, follower_id) values (?, ?) on conflict do nothing")
             .bind(curator.as_str())
             .bind(follower.as_str())
-            .execute(transaction.connection())
+            .execute(&mut *transaction)
             .await?;
         Ok(transaction.commit().await?)
     }

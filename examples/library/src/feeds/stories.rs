@@ -41,15 +41,15 @@ impl FeedService for Stories {
                 .bind(&story.key)
                 .bind(&story.text)
                 .bind(story.at)
-                .execute(transaction.connection())
+                .execute(&mut *transaction)
                 .await?;
         }
-        transaction.commit().await
+        Ok(transaction.commit().await?)
     }
 
     async fn retract(&self, key: &str) -> Result<(), DatabaseError> {
         let mut transaction = self.database.begin().await?;
-        sqlx::query("delete from feed_stories where key = ?").bind(key).execute(transaction.connection()).await?;
-        transaction.commit().await
+        sqlx::query("delete from feed_stories where key = ?").bind(key).execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
     }
 }

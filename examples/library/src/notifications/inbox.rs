@@ -28,19 +28,23 @@ impl Inbox {
                 .await?;
         Ok(rows.into_iter().map(|(text,)| text).collect())
     }
-}
 
-#[async_trait]
-impl NotificationService for Inbox {
-    async fn send(&self, notification: Notification) -> Result<(), NotificationError> {
+    /// The key is the event and the recipient: what is there already stays as it is.
+    async fn keep(&self, notification: Notification) -> Result<(), DatabaseError> {
         let mut transaction = self.database.begin().await?;
         sqlx::query("insert into notifications (event_id, recipient, text) values (?, ?, ?) on conflict do nothing")
             .bind(notification.event.to_string())
             .bind(notification.recipient.as_str())
             .bind(notification.text)
-            .execute(transaction.connection())
-            .await
-            .map_err(DatabaseError::from)?;
+            .execute(&mut *transaction)
+            .await?;
         Ok(transaction.commit().await?)
+    }
+}
+
+#[async_trait]
+impl NotificationService for Inbox {
+    async fn send(&self, notification: Notification) -> Result<(), NotificationError> {
+        Ok(self.keep(notification).await?)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::Utc;
-use domain_events::{AggregateId, DomainEvent as _, EventMeta, HandlerError, Service};
+use domain_events::{AggregateId, DomainEvent as _, EventMeta, HandlerError, Service, handler::Verdict};
 
 use super::{
     handlers::{notify_followers, welcome_collection},
@@ -84,7 +84,7 @@ async fn a_curator_who_is_gone_is_no_reason_to_try_again() {
     let (result, sent) = told(None).await;
     let error = result.expect_err("a reason");
     assert_eq!(error.to_string(), "curator `ada` is gone");
-    assert_eq!(format!("{:?}", error.verdict()), "Discard");
+    assert_eq!(error.verdict(), Verdict::Discard);
     assert_eq!(sent, []);
 }
 

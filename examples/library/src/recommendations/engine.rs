@@ -49,7 +49,7 @@ impl RecommendationEngine for TasteEngine {
         sqlx::query("insert into taste (card_id, curator_id) values (?, ?) on conflict do nothing")
             .bind(card.as_str())
             .bind(curator.as_str())
-            .execute(transaction.connection())
+            .execute(&mut *transaction)
             .await?;
         // Both ways: what the others of the same taste keep, and this card to them.
         sqlx::query(
@@ -65,9 +65,9 @@ impl RecommendationEngine for TasteEngine {
              on conflict do nothing",
         )
         .bind(curator.as_str())
-        .execute(transaction.connection())
+        .execute(&mut *transaction)
         .await?;
-        transaction.commit().await
+        Ok(transaction.commit().await?)
     }
 
     async fn gave_up(&self, curator: &CuratorId, card: &CardId) -> Result<(), DatabaseError> {
@@ -75,14 +75,14 @@ impl RecommendationEngine for TasteEngine {
         sqlx::query("delete from taste where card_id = ? and curator_id = ?")
             .bind(card.as_str())
             .bind(curator.as_str())
-            .execute(transaction.connection())
+            .execute(&mut *transaction)
             .await?;
         // A card that nobody keeps is suggested to nobody.
         sqlx::query("delete from suggestions where card_id = ?1 and ?1 not in (select card_id from taste)")
             .bind(card.as_str())
-            .execute(transaction.connection())
+            .execute(&mut *transaction)
             .await?;
-        transaction.commit().await
+        Ok(transaction.commit().await?)
     }
 
     async fn suggest_popular(&self, curator: &CuratorId) -> Result<(), DatabaseError> {
@@ -95,8 +95,8 @@ impl RecommendationEngine for TasteEngine {
              on conflict do nothing",
         )
         .bind(curator.as_str())
-        .execute(transaction.connection())
+        .execute(&mut *transaction)
         .await?;
-        transaction.commit().await
+        Ok(transaction.commit().await?)
     }
 }

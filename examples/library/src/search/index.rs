@@ -51,9 +51,9 @@ impl SearchIndex for SqliteIndex {
             .bind(card.as_str())
             .bind(curator.as_str())
             .bind(url.as_str())
-            .execute(transaction.connection())
+            .execute(&mut *transaction)
             .await?;
-        transaction.commit().await
+        Ok(transaction.commit().await?)
     }
 
     async fn remove(&self, card: &CardId, curator: &CuratorId) -> Result<(), DatabaseError> {
@@ -61,8 +61,8 @@ impl SearchIndex for SqliteIndex {
         sqlx::query("delete from search_entries where card_id = ? and curator_id = ?")
             .bind(card.as_str())
             .bind(curator.as_str())
-            .execute(transaction.connection())
+            .execute(&mut *transaction)
             .await?;
-        transaction.commit().await
+        Ok(transaction.commit().await?)
     }
 }

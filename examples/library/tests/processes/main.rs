@@ -18,15 +18,15 @@ fn a_worker_killed_in_the_middle_loses_nothing_and_repeats_nothing_that_counts()
     let web = Program::start(&["web", "--listen", "127.0.0.1:0"], &database);
     let api = Api::of(&web);
     api.curators();
-    for number in 0..CARDS {
+    for number in 0..CARDS / 2 {
         api.add_card("ada", number);
     }
-
     let worker = Program::start(&["worker"], &database);
     wait_until("the worker is in the middle", || api.effects().iter().any(|effects| *effects > 0));
     worker.kill();
-    let left = api.effects();
-    assert!(left.iter().any(|effects| *effects < CARDS), "the kill came too late to prove anything: {left:?}");
+    for number in CARDS / 2..CARDS {
+        api.add_card("ada", number);
+    }
 
     // Its leases run out, and two others, with different handlers, go on where it stopped.
     let notifications = Program::start(&["worker", "--group", "notifications"], &database);
