@@ -34,7 +34,7 @@ pub use handler::{
     Attempt, Backoff, DispatchReport, FromServices, HandlerError, HandlerOptions, Modules, OnDead, Service, Services,
     Start,
 };
-pub use processor::{Processor, RunningProcessor};
+pub use processor::{Processor, RunningProcessor, shutdown_signal};
 pub use store::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;

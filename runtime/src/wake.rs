@@ -19,6 +19,11 @@ impl Bell {
         self.0.send_modify(|rings| *rings = rings.wrapping_add(1));
     }
 
+    /// How often it has rung.
+    pub(crate) fn rings(&self) -> u64 {
+        *self.0.borrow()
+    }
+
     pub(crate) fn listen(&self) -> Listener {
         Listener(self.0.subscribe())
     }

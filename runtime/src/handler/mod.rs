@@ -20,7 +20,7 @@ pub(crate) use describe::Describe;
 pub(crate) use dispatch::{LazyMeta, dispatch_to};
 pub use dispatch::{DispatchReport, HandlerOutcome};
 pub(crate) use middleware::{Call, call};
-pub(crate) use registry::{Registry, Resolution, TransactionOffer, Wired};
+pub(crate) use registry::{Entry, Registry, Resolution, TransactionOffer, Wired};
 pub use inject::{Attempt, Dependency, Inject};
 pub use options::{Backoff, HandlerOptions, OnDead, Start};
 pub use outcome::{HandlerError, HandlerOutput, Verdict};

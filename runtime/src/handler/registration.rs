@@ -5,8 +5,6 @@
 //! versions of this crate in one program don't mix.
 #![expect(unsafe_code, reason = "linkme puts the elements into a section of the binary")]
 
-use std::any::TypeId;
-
 use linkme::distributed_slice;
 
 use super::{definition::HandlerDef, options::HandlerOptions};
@@ -34,17 +32,14 @@ static EVENT_PROBE: EventDef = EventDef {
     aliases: &[],
     aggregate: "domain_events.probe",
     source: PROBE,
-    type_name: || "probe",
-    type_id: TypeId::of::<()>,
     encode: |_| Ok(Vec::new()),
     decode: |_| Err(PayloadError::new("the probe is not an event")),
     aggregate_id: |_| AggregateId::from(""),
-    occurred_at: |_| None,
 };
 
 #[distributed_slice(AGGREGATES)]
 static AGGREGATE_PROBE: AggregateDef =
-    AggregateDef { name: "domain_events.probe", source: PROBE, type_id: TypeId::of::<()> };
+    AggregateDef { name: "domain_events.probe", source: PROBE };
 
 #[distributed_slice(HANDLERS)]
 static HANDLER_PROBE: HandlerDef = HandlerDef {

@@ -176,11 +176,11 @@ fn wire_handler(
     problems: &mut Vec<String>,
 ) -> Wired {
     let name = def.full_name();
-    let mut missing = |service: &str| {
-        problems.push(format!(
+    let missing = |service: &str| {
+        format!(
             "handler `{name}` needs `{service}`, which no service provides ({}); add `.with::<{service}>(..)` to Services",
             def.source
-        ));
+        )
     };
 
     let instance = def.instance.and_then(|build| {
@@ -193,7 +193,7 @@ fn wire_handler(
             noted.push(error.name.clone());
         }
         noted.dedup();
-        noted.iter().for_each(|service| missing(service));
+        problems.extend(noted.iter().map(|service| missing(service)));
         built.ok()
     });
 
@@ -211,7 +211,7 @@ fn wire_handler(
             bound.push(match dependency.kind {
                 DependencyKind::Call => nothing(),
                 DependencyKind::Service { name, bind } => bind(services).unwrap_or_else(|| {
-                    missing(&name());
+                    problems.push(missing(&name()));
                     nothing()
                 }),
                 DependencyKind::Transaction { name, connection } => {
