@@ -6,38 +6,97 @@ pub use serde;
 pub use crate::{
     aggregate::{AggregateRoot, AggregateVersion, PendingEvents},
     event::{
-        AggregateDef, AggregateId, AggregateType, Decoder, DomainEvent, Encoder, EventDef, PayloadError, RaisedBy, Source,
-        ToAggregateId, ViaMirrorDecode, ViaMirrorEncode, ViaOwnDecode, ViaOwnEncode,
+        AggregateDef, AggregateId, AggregateType, Decoder, DomainEvent, Encoder, EventDef, PayloadError, RaisedBy,
+        Source, ToAggregateId, ViaMirrorDecode, ViaMirrorEncode, ViaNothingDecode, ViaNothingEncode, ViaOwnDecode,
+        ViaOwnEncode,
+        fields::{
+            Own, OwnBoth, OwnDeserialize, OwnNeither, OwnSerialize, deserializes_itself, read_field, serializes_itself,
+            stored_field, time, written_field,
+        },
     },
     handler::{
         AGGREGATES, Backoff, Dependency, EVENTS, HANDLERS, FieldFromServices, FromServices, HandledEvent, HandlerDef, HandlerFuture, HandlerOptions, HandlerOutput, Inject,
-        Instance, Invocation, MissingService, OnDead, ServiceScope, Start, build, run,
+        Instance, Invocation, MissingService, OnDead, ServiceScope, Start, build, output, run,
     },
 };
 pub use chrono::{DateTime, Utc};
 pub use core;
+pub use std::vec::Vec;
 
 use core::time::Duration;
 
-/// The time an event's generated `new(..)` stamps it with.
+/// The definition of the event that a handler's attribute names; `Param` is the event its parameter takes.
 #[must_use]
-pub fn now() -> DateTime<Utc> {
-    crate::clock::now()
+pub const fn handled_event<E: DomainEvent, Param: TakenFor<E>>() -> &'static EventDef {
+    E::DEF
 }
 
-/// The dependency of one handler parameter; the call carries that parameter's span.
+/// Says that a handler's parameter takes the event its attribute names.
+#[diagnostic::on_unimplemented(
+    message = "this handler is registered for `{Registered}`, but takes `&{Self}`",
+    label = "expected `{Registered}`"
+)]
+pub trait TakenFor<Registered> {}
+
+#[diagnostic::do_not_recommend]
+impl<E> TakenFor<E> for E {}
+
+/// The dependency of one handler parameter.
 #[must_use]
 pub const fn dependency<'a, P: Inject<'a>>() -> Dependency {
     P::DEPENDENCY
 }
 
-/// Takes one parameter out of a call; its type is the handler's, by inference.
+/// Takes one parameter out of a call.
 pub fn inject<'a, P: Inject<'a>>(call: &mut Invocation<'a>, index: usize) -> P {
     P::inject(call, index)
+}
+
+/// One field of a struct that derives `FromServices`.
+///
+/// # Errors
+///
+/// The service that is missing.
+pub fn field<T: FieldFromServices>(services: &mut ServiceScope<'_>) -> Result<T, MissingService> {
+    T::field(services)
+}
+
+/// An aggregate's id as text.
+pub fn aggregate_id<T: ToAggregateId>(id: &T) -> AggregateId {
+    id.to_aggregate_id()
+}
+
+/// What generated code does with an aggregate's version. One function bears the bound, so that a wrong type is one
+/// message.
+#[derive(Debug, Clone, Copy)]
+pub struct Version<T> {
+    /// The version as a number.
+    pub get: fn(T) -> u64,
+    /// The version after one more event.
+    pub next: fn(T) -> T,
+}
+
+/// The version field of an aggregate, by its type.
+#[must_use]
+pub const fn version<T: AggregateVersion>() -> Version<T> {
+    Version { get: T::get, next: T::next }
 }
 
 /// A literal duration of an attribute.
 #[must_use]
 pub const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+/// The aggregate of an event whose attribute does not name one; the derive's error says so.
+#[derive(Debug)]
+pub struct UnknownAggregate;
+
+impl AggregateType for UnknownAggregate {
+    const NAME: &'static str = "?";
+}
+
+/// The body of everything that is emitted beside an error; it never runs, because the program does not compile.
+pub fn stub() -> ! {
+    unreachable!("emitted beside a compile error")
 }

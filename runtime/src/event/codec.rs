@@ -2,7 +2,8 @@
 //!
 //! `#[derive(DomainEvent)]` writes a hidden mirror of the type for serde. Where the type has its own `Serialize` or
 //! `Deserialize`, that one is taken. The choice is made by method resolution on the concrete type: the `ViaOwn*` trait
-//! stands one reference deeper than the `ViaMirror*` trait, so it is found first wherever its bound holds.
+//! stands one reference deeper than the `ViaMirror*` trait, so it is found first wherever its bound holds; and where
+//! neither holds, `ViaNothing*` keeps the call compiling, because the field at fault has been named already (`fields`).
 #![allow(missing_docs, reason = "called by generated code only")]
 
 use std::{fmt, marker::PhantomData};
@@ -35,64 +36,88 @@ fn from_json<T: DeserializeOwned>(payload: &[u8]) -> Result<T, PayloadError> {
     serde_json::from_slice(payload).map_err(|error| PayloadError(error.to_string()))
 }
 
-/// Encodes `E`: `(&&Encoder::<E>::new()).encode(event, mirror)`.
+/// Encodes `E` itself, or its mirror `M`: `(&&&Encoder::new(event, mirror)).encode()`.
 #[derive(Debug)]
-pub struct Encoder<E>(PhantomData<fn() -> E>);
+pub struct Encoder<'a, E, M> {
+    event: &'a E,
+    mirror: M,
+}
 
-/// Decodes `E`: `(&&Decoder::<E>::new()).decode(payload, from_mirror)`.
+/// Decodes `E` itself, or its mirror `M`: `(&&&Decoder::new(payload, from_mirror)).decode()`.
 #[derive(Debug)]
-pub struct Decoder<E>(PhantomData<fn() -> E>);
+pub struct Decoder<'a, E, M> {
+    payload: &'a [u8],
+    from_mirror: fn(M) -> E,
+}
 
-impl<E> Encoder<E> {
-    #[expect(clippy::new_without_default, reason = "only generated code makes one")]
-    pub const fn new() -> Self {
-        Self(PhantomData)
+impl<'a, E, M> Encoder<'a, E, M> {
+    pub const fn new(event: &'a E, mirror: M) -> Self {
+        Self { event, mirror }
     }
 }
 
-impl<E> Decoder<E> {
-    #[expect(clippy::new_without_default, reason = "only generated code makes one")]
-    pub const fn new() -> Self {
-        Self(PhantomData)
+impl<'a, E, M> Decoder<'a, E, M> {
+    pub const fn new(payload: &'a [u8], from_mirror: fn(M) -> E) -> Self {
+        Self { payload, from_mirror }
     }
 }
 
-pub trait ViaOwnEncode<E> {
-    fn encode<M: Serialize>(&self, event: &E, mirror: M) -> Result<Vec<u8>, PayloadError>;
+pub trait ViaOwnEncode {
+    fn encode(&self) -> Result<Vec<u8>, PayloadError>;
 }
 
-impl<E: Serialize> ViaOwnEncode<E> for &Encoder<E> {
-    fn encode<M: Serialize>(&self, event: &E, _: M) -> Result<Vec<u8>, PayloadError> {
-        to_json(event)
+impl<E: Serialize, M> ViaOwnEncode for &&Encoder<'_, E, M> {
+    fn encode(&self) -> Result<Vec<u8>, PayloadError> {
+        to_json(self.event)
     }
 }
 
-pub trait ViaMirrorEncode<E> {
-    fn encode<M: Serialize>(&self, event: &E, mirror: M) -> Result<Vec<u8>, PayloadError>;
+pub trait ViaMirrorEncode {
+    fn encode(&self) -> Result<Vec<u8>, PayloadError>;
 }
 
-impl<E> ViaMirrorEncode<E> for Encoder<E> {
-    fn encode<M: Serialize>(&self, _: &E, mirror: M) -> Result<Vec<u8>, PayloadError> {
-        to_json(&mirror)
+impl<E, M: Serialize> ViaMirrorEncode for &Encoder<'_, E, M> {
+    fn encode(&self) -> Result<Vec<u8>, PayloadError> {
+        to_json(&self.mirror)
+    }
+}
+
+pub trait ViaNothingEncode {
+    fn encode(&self) -> Result<Vec<u8>, PayloadError>;
+}
+
+impl<E, M> ViaNothingEncode for Encoder<'_, E, M> {
+    fn encode(&self) -> Result<Vec<u8>, PayloadError> {
+        Err(PayloadError::new("this event can't be serialized"))
     }
 }
 
 pub trait ViaOwnDecode<E> {
-    fn decode<M: DeserializeOwned>(&self, payload: &[u8], from_mirror: fn(M) -> E) -> Result<E, PayloadError>;
+    fn decode(&self) -> Result<E, PayloadError>;
 }
 
-impl<E: DeserializeOwned> ViaOwnDecode<E> for &Decoder<E> {
-    fn decode<M: DeserializeOwned>(&self, payload: &[u8], _: fn(M) -> E) -> Result<E, PayloadError> {
-        from_json(payload)
+impl<E: DeserializeOwned, M> ViaOwnDecode<E> for &&Decoder<'_, E, M> {
+    fn decode(&self) -> Result<E, PayloadError> {
+        from_json(self.payload)
     }
 }
 
 pub trait ViaMirrorDecode<E> {
-    fn decode<M: DeserializeOwned>(&self, payload: &[u8], from_mirror: fn(M) -> E) -> Result<E, PayloadError>;
+    fn decode(&self) -> Result<E, PayloadError>;
 }
 
-impl<E> ViaMirrorDecode<E> for Decoder<E> {
-    fn decode<M: DeserializeOwned>(&self, payload: &[u8], from_mirror: fn(M) -> E) -> Result<E, PayloadError> {
-        from_json::<M>(payload).map(from_mirror)
+impl<E, M: DeserializeOwned> ViaMirrorDecode<E> for &Decoder<'_, E, M> {
+    fn decode(&self) -> Result<E, PayloadError> {
+        from_json::<M>(self.payload).map(self.from_mirror)
+    }
+}
+
+pub trait ViaNothingDecode<E> {
+    fn decode(&self) -> Result<E, PayloadError>;
+}
+
+impl<E, M> ViaNothingDecode<E> for Decoder<'_, E, M> {
+    fn decode(&self) -> Result<E, PayloadError> {
+        Err(PayloadError::new("this event can't be deserialized"))
     }
 }

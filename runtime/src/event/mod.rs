@@ -3,11 +3,15 @@
 mod codec;
 mod definition;
 mod envelope;
+#[doc(hidden)]
+pub mod fields;
 mod id;
 
 pub use codec::PayloadError;
 #[doc(hidden)]
-pub use codec::{Decoder, Encoder, ViaMirrorDecode, ViaMirrorEncode, ViaOwnDecode, ViaOwnEncode};
+pub use codec::{
+    Decoder, Encoder, ViaMirrorDecode, ViaMirrorEncode, ViaNothingDecode, ViaNothingEncode, ViaOwnDecode, ViaOwnEncode,
+};
 pub use definition::{AggregateDef, EventDef, Source};
 pub use envelope::{Envelope, EventMeta};
 pub use id::{AggregateId, EventId, ToAggregateId};
@@ -96,4 +100,4 @@ pub trait AggregateType: Send + Sync + 'static {
     label = "`{Self}` is not declared with `aggregate = {A}`",
     note = "an aggregate raises only its own events: those declared with `#[event(aggregate = {A})]`"
 )]
-pub trait RaisedBy<A>: DomainEvent<Aggregate = A> {}
+pub trait RaisedBy<A>: DomainEvent {}

@@ -100,7 +100,7 @@ pub struct Invocation<'a> {
 impl<'a> Invocation<'a> {
     /// The event, as the type the handler is registered for.
     #[must_use]
-    pub fn event<E: DomainEvent>(&self) -> &'a E {
+    pub fn event<E: Any>(&self) -> &'a E {
         match self.event.downcast_ref() {
             Some(event) => event,
             None => unreachable!("the event bound to this handler is of another type"),
@@ -109,7 +109,7 @@ impl<'a> Invocation<'a> {
 
     /// The handler's struct.
     #[must_use]
-    pub fn instance<T: FromServices>(&self) -> &'a T {
+    pub fn instance<T: Any>(&self) -> &'a T {
         match self.instance.and_then(|instance| instance.downcast_ref()) {
             Some(instance) => instance,
             None => unreachable!("the instance bound to this handler is of another type"),
@@ -149,26 +149,44 @@ impl fmt::Debug for Invocation<'_> {
 pin_project! {
     /// A handler's future whose output has been brought into its one form. An `async` block around it would hold the
     /// handler's future twice.
-    struct Answer<F> {
+    struct Answer<F, C> {
         #[pin]
         future: F,
+        // A function item, so of no size.
+        convert: C,
     }
 }
 
-impl<F: Future<Output: HandlerOutput>> Future for Answer<F> {
+impl<F, C> Future for Answer<F, C>
+where
+    F: Future,
+    C: Fn(F::Output) -> Result<(), HandlerError>,
+{
     type Output = Result<(), HandlerError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(ready!(self.project().future.poll(cx)).into_result())
+        let this = self.project();
+        Poll::Ready((this.convert)(ready!(this.future.poll(cx))))
     }
 }
 
-/// Boxes a handler's future. Called by generated code, once per handler and event.
-pub fn run<'a, F>(future: F) -> HandlerFuture<'a>
+/// Boxes a handler's future. Called by generated code, once per handler and event; `convert` is [`output`], a parameter
+/// so that a wrong return type is blamed on the return type.
+pub fn run<'a, F, C>(future: F, convert: C) -> HandlerFuture<'a>
 where
-    F: Future<Output: HandlerOutput> + Send + 'a,
+    F: Future + Send + 'a,
+    C: Fn(F::Output) -> Result<(), HandlerError> + Send + 'a,
 {
-    Box::pin(Answer { future })
+    Box::pin(Answer { future, convert })
+}
+
+/// Brings what a handler returns into its one form.
+///
+/// # Errors
+///
+/// The handler's.
+pub fn output<T: HandlerOutput>(output: T) -> Result<(), HandlerError> {
+    output.into_result()
 }
 
 /// Builds a handler's struct. Called by generated code.

@@ -12,8 +12,6 @@ mod registration;
 mod registry;
 mod services;
 
-#[doc(hidden)]
-pub use definition::{HandledEvent, HandlerFuture, Instance, Invocation, build, run};
 pub use definition::HandlerDef;
 pub(crate) use checks::Declared;
 pub(crate) use describe::Describe;
@@ -21,6 +19,8 @@ pub(crate) use dispatch::{LazyMeta, dispatch_to};
 pub use dispatch::{DispatchReport, HandlerOutcome};
 pub(crate) use middleware::{Call, call};
 pub(crate) use registry::{Entry, Registry, Resolution, TransactionOffer, Wired};
+#[doc(hidden)]
+pub use definition::{HandledEvent, HandlerFuture, Instance, Invocation, build, output, run};
 pub use inject::{Attempt, Dependency, Inject};
 pub use options::{Backoff, HandlerOptions, OnDead, Start};
 pub use outcome::{HandlerError, HandlerOutput, Verdict};

@@ -1,0 +1,121 @@
+//! The link-time registration: one static per handler, behind a constant that `handler!` can name. Cannot fail.
+
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use quote::{ToTokens as _, format_ident, quote};
+use syn::{ReturnType, Visibility};
+
+use super::{
+    P,
+    attribute::Attribute,
+    check::{Call, Handler},
+    item::Item,
+};
+use crate::{paths::respan, registration, syntax};
+
+/// The static in the link-time slice, and a reference to it.
+pub(crate) fn definition(attribute: &Attribute, handler: &Handler<'_>) -> TokenStream {
+    let p = &attribute.private;
+    let name = attribute.name.clone().unwrap_or_else(|| syntax::name(handler.ident).to_token_stream());
+    let group = option(p, attribute.group.as_ref());
+    let instance = handler.self_ty.map(|ty| quote!(#p::build::<#ty>));
+    let instance = option(p, instance.as_ref());
+    let aliases = &attribute.aliases;
+    let options = &attribute.options;
+    let events = handler.calls.iter().map(|call| handled_event(p, handler, call));
+    let element = registration::element(p, "HANDLERS", &quote!(#p::HandlerDef), |source| {
+        quote! {
+            #p::HandlerDef {
+                name: #name,
+                group: #group,
+                aliases: &[#(#aliases),*],
+                source: #source,
+                events: &[#(#events),*],
+                instance: #instance,
+                options: #p::HandlerOptions::DEFAULT #(#options)*,
+            }
+        }
+    });
+    quote!({ #element &__DEF })
+}
+
+/// The constant beside the handler, as visible as the handler is.
+pub(crate) fn constant(p: P<'_>, item: &Item, definition: &TokenStream) -> Option<TokenStream> {
+    let (attrs, vis, ident) = match item {
+        Item::Fn(function) => (&function.attrs, function.vis.clone(), &function.sig.ident),
+        Item::Impl(block) => (&block.attrs, crate_visible(), &syntax::last_segment(&block.self_ty)?.ident),
+        Item::Other(_) => return None,
+    };
+    let (cfgs, name) = (syntax::cfgs(attrs), constant_name(ident));
+    Some(quote! {
+        #(#cfgs)*
+        #[doc(hidden)]
+        #[allow(non_upper_case_globals, unreachable_pub)]
+        #vis const #name: &'static #p::HandlerDef = #definition;
+    })
+}
+
+/// The name of the constant beside the handler of this name.
+pub(crate) fn constant_name(ident: &Ident) -> Ident {
+    format_ident!("__domain_events_handler_{}", ident, span = ident.span())
+}
+
+fn crate_visible() -> Visibility {
+    syn::parse_quote!(pub(crate))
+}
+
+fn option(p: P<'_>, value: Option<&TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote!(#p::core::option::Option::Some(#value)),
+        None => quote!(#p::core::option::Option::None),
+    }
+}
+
+/// Every type of the handler stands in the angle brackets of one function with one bound: so rustc blames it there.
+fn handled_event(p: P<'_>, handler: &Handler<'_>, call: &Call<'_>) -> TokenStream {
+    let this = handler.self_ty.map(|ty| ty.to_token_stream()).unwrap_or_default();
+    let event = call.event;
+    let taken = syntax::without_self(call.parameters.event, &this);
+    let types: Vec<_> = call.parameters.injected.iter().map(|ty| syntax::without_self(ty, &this)).collect();
+    let indexes = 0..types.len();
+    let instance = handler.self_ty.map(|_| quote!(__call.instance(),));
+    // What the future lacks, `Send` above all, is blamed on the handler's name.
+    let function = match handler.self_ty {
+        Some(ty) => respan_path(&quote!(<#ty>::), call.function),
+        None => call.function.to_token_stream(),
+    };
+    let arguments = quote!(#instance __call.event(), #(#p::inject::<#types>(&mut __call, #indexes)),*);
+    let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
+    arguments.set_span(call.function.span());
+    let arguments = TokenTree::Group(arguments);
+    let mutability = (!types.is_empty()).then(|| quote!(mut));
+    let output = output(call.output, &this);
+    quote! {
+        #p::HandledEvent {
+            event: #p::handled_event::<#event, #taken>(),
+            dependencies: &[#(#p::dependency::<#types>()),*],
+            call: |#mutability __call| #p::run(#function #arguments, #p::output::<#output>),
+        }
+    }
+}
+
+fn respan_path(path: &TokenStream, function: &Ident) -> TokenStream {
+    let path = respan(path.clone(), function.span());
+    quote!(#path #function)
+}
+
+fn output(output: &ReturnType, this: &TokenStream) -> TokenStream {
+    match output {
+        ReturnType::Default => quote!(()),
+        // `impl Trait` can't be named, so it is left to inference.
+        ReturnType::Type(_, ty) if contains_impl(ty.to_token_stream()) => quote!(_),
+        ReturnType::Type(_, ty) => syntax::without_self(ty, this),
+    }
+}
+
+fn contains_impl(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "impl",
+        TokenTree::Group(group) => contains_impl(group.stream()),
+        _ => false,
+    })
+}
