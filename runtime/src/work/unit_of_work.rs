@@ -13,6 +13,7 @@ use crate::{
     aggregate::AggregateRoot,
     error::Result,
     event::EventMeta,
+    fault,
     store::EventLog,
     wake::Bell,
 };
@@ -99,7 +100,9 @@ impl<S: EventLog> UnitOfWork<S> {
                 }
             }
         }
+        fault::point("append.before_commit");
         self.store.commit(self.transaction).await?;
+        fault::point("append.after_commit");
         for (outbound, ids) in self.recorded.iter().zip(&written) {
             outbound.pending.forget(ids);
         }
