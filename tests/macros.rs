@@ -28,9 +28,15 @@ async fn on_added(event: &CardAdded, svc: Service<dyn Svc>, meta: &EventMeta) ->
 }
 
 #[derive(FromServices)]
-pub struct Indexer { svc: Service<dyn Svc> }
+pub struct Indexer {
+    svc: Service<dyn Svc>,
+}
 #[event_handler(CardAdded)]
-impl Indexer { async fn handle(&self, event: &CardAdded) { let _ = (&self.svc, event); } }
+impl Indexer {
+    async fn handle(&self, event: &CardAdded) {
+        let _ = (&self.svc, event);
+    }
+}
 
 #[test]
 fn it_works() {

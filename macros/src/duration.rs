@@ -48,7 +48,8 @@ mod tests {
         assert_eq!(millis("5m"), Ok(300_000));
         assert_eq!(millis("2h"), Ok(7_200_000));
         assert_eq!(millis("1d"), Ok(86_400_000));
-        for wrong in ["", "s", "30", "30 s", "1.5s", "-1s", "30sec", "1m30s", "99999999999999999999s", "584542046091d"] {
+        for wrong in ["", "s", "30", "30 s", "1.5s", "-1s", "30sec", "1m30s", "99999999999999999999s", "584542046091d"]
+        {
             assert!(millis(wrong).is_err(), "{wrong}");
         }
     }

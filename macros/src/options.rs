@@ -84,7 +84,10 @@ impl Entry {
             Value::One(value) => match ungrouped(value) {
                 Expr::Array(array) => array.elems.iter().map(ungrouped).collect(),
                 other => {
-                    errors.at(other, format!("expected a list: `{0}(\"..\", \"..\")`; for a single one: `alias = ..`", self.name));
+                    errors.at(
+                        other,
+                        format!("expected a list: `{0}(\"..\", \"..\")`; for a single one: `alias = ..`", self.name),
+                    );
                     return Vec::new();
                 }
             },

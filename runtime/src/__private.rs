@@ -15,8 +15,9 @@ pub use crate::{
         },
     },
     handler::{
-        AGGREGATES, Backoff, Dependency, EVENTS, HANDLERS, FieldFromServices, FromServices, HandledEvent, HandlerDef, HandlerFuture, HandlerOptions, HandlerOutput, Inject,
-        Instance, Invocation, MissingService, OnDead, ServiceScope, Start, build, output, run,
+        AGGREGATES, Backoff, Dependency, EVENTS, FieldFromServices, FromServices, HANDLERS, HandledEvent, HandlerDef,
+        HandlerFuture, HandlerOptions, HandlerOutput, Inject, Instance, Invocation, MissingService, OnDead,
+        ServiceScope, Start, build, output, run,
     },
 };
 pub use chrono::{DateTime, Utc};

@@ -9,12 +9,11 @@ use crate::{
     clock::Clock,
     config::Config,
     error::Result,
-    handler::{Call, Describe, DispatchReport, HandlerError, LazyMeta, Registry, Wired, call, dispatch_to},
-    aggregate::PendingEvent,
+    handler::{Describe, Registry},
     processor::{Context, Processor},
     store::{EventLog, MemoryStore, Store},
     wake::Bell,
-    work::{Appended, Cause, Outbound, UnitOfWork},
+    work::{Appended, Cause, DispatchReport, Outbound, UnitOfWork, dispatch},
 };
 
 /// The runtime: begins units of work, appends, dispatches, and makes the processor. Cheap to clone.
@@ -111,43 +110,7 @@ impl<S: Store> DomainEvents<S> {
     /// A handler that takes the store's transaction gets one of its own, committed when it returns `Ok`.
     pub async fn dispatch<A: AggregateRoot>(&self, aggregate: &mut A) -> DispatchReport {
         let events = aggregate.pending_mut().take();
-        let mut report = DispatchReport::new(Arc::clone(&self.0.registry), events);
-        for index in 0..report.events().len() {
-            let routes = self.0.registry.routes(report.events()[index].def());
-            for route in routes {
-                let (wired, entry) = self.0.registry.entry(*route);
-                let pending = &report.events()[index];
-                let meta = LazyMeta::new(pending);
-                let result = if wired.transactional {
-                    self.dispatch_in_transaction(wired, pending, &meta).await
-                } else {
-                    dispatch_to(wired, entry, pending, &meta).await
-                };
-                report.note(index, route.handler, result);
-            }
-        }
-        report
-    }
-
-    async fn dispatch_in_transaction(
-        &self,
-        wired: &Wired,
-        pending: &PendingEvent,
-        meta: &LazyMeta<'_>,
-    ) -> Result<(), HandlerError> {
-        let Some(entry) = wired.entry(pending.def()) else { return Ok(()) };
-        let store = &self.0.store;
-        let mut transaction = store.begin().await?;
-        let connection = S::connection(&mut transaction);
-        let event = &**pending.event();
-        match call(wired, entry, Call { event, meta, attempt: 1, transaction: Some(connection) }).await {
-            Ok(()) => Ok(store.commit(transaction).await?),
-            Err(error) => {
-                // The handler's error is the one to tell; dropping the transaction rolls back as well.
-                let _ = store.rollback(transaction).await;
-                Err(error)
-            }
-        }
+        dispatch(&*self.0.store, &self.0.registry, events).await
     }
 
     /// The background task that moves subscriptions forward. Nothing runs before its `run` or `start`.
@@ -159,6 +122,7 @@ impl<S: Store> DomainEvents<S> {
             config: self.0.config.clone(),
             bell: self.0.bell.clone(),
             switch: self.0.switch.clone(),
+            progress: Bell::new(),
         })
     }
 

@@ -7,8 +7,8 @@ mod clock;
 mod config;
 mod domain_events;
 mod error;
-mod fault;
 pub mod event;
+mod fault;
 pub mod handler;
 pub mod prelude;
 pub mod processor;
@@ -31,11 +31,10 @@ pub use domain_events_macros::{DomainEvent, FromServices, aggregate_root, event_
 pub use error::{Error, ErrorKind, Result};
 pub use event::{AggregateId, DomainEvent, Envelope, EventId, EventMeta};
 pub use handler::{
-    Attempt, Backoff, DispatchReport, FromServices, HandlerError, HandlerOptions, Modules, OnDead, Service, Services,
-    Start,
+    Attempt, Backoff, FromServices, HandlerError, HandlerOptions, Modules, OnDead, Service, Services, Start,
 };
 pub use processor::{Processor, RunningProcessor, shutdown_signal};
 pub use store::MemoryStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
-pub use work::{Appended, UnitOfWork};
+pub use work::{Appended, DispatchReport, HandlerOutcome, UnitOfWork};

@@ -67,7 +67,10 @@ fn has_one_id<'a>(written: &'a Written<'a>, errors: &mut Errors) -> Option<&'a A
     let mut marked = written.fields.iter().filter(|field| field.id.is_some());
     let first = marked.next();
     for second in marked {
-        errors.at(&second.id, format!("an aggregate has one id, and `{}` is it already", first.map(name).unwrap_or_default()));
+        errors.at(
+            &second.id,
+            format!("an aggregate has one id, and `{}` is it already", first.map(name).unwrap_or_default()),
+        );
     }
     if first.is_none() {
         let likely = written.fields.iter().map(name).find(|name| name == "id" || name.ends_with("_id"));

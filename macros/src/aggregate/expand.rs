@@ -13,9 +13,12 @@ pub(crate) fn expand(written: &Written<'_>, aggregate: &Aggregate<'_>) -> TokenS
     let (p, ident) = (&written.private, &written.item.ident);
     let cfgs = syntax::cfgs(&written.item.attrs);
     let name = written.name.clone().unwrap_or_else(|| syntax::name(ident).to_token_stream());
-    let static_ = registration::element(p, "AGGREGATES", &quote!(#p::AggregateDef), |source| {
-        quote!(#p::AggregateDef::of::<#ident>(#source))
-    });
+    let static_ = registration::element(
+        p,
+        "AGGREGATES",
+        &quote!(#p::AggregateDef),
+        |source| quote!(#p::AggregateDef::of::<#ident>(#source)),
+    );
     let (id, id_type) = (&aggregate.id.field.ident, &aggregate.id.field.ty);
     let pending = &aggregate.pending.field.ident;
     let version = aggregate.version.map(|field| version(p, field));

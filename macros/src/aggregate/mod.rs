@@ -9,7 +9,10 @@ use quote::quote;
 use syn::Item;
 
 pub(crate) use self::parse::Written;
-use crate::{errors::{both, collect}, fallback};
+use crate::{
+    errors::{both, collect},
+    fallback,
+};
 
 /// The struct without our helper attributes, followed by its impls, or by its errors beside stubs of these impls.
 pub(crate) fn expand(args: TokenStream, input: TokenStream) -> TokenStream {

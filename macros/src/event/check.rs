@@ -84,7 +84,9 @@ fn missing_id(shape: &Shape<'_>) -> String {
     }
     let likely = shape.parsed.iter().map(name).find(|name| name.ends_with("id"));
     match likely {
-        Some(likely) => format!("which field is the aggregate's id? mark it, `{likely}` perhaps: `#[event(aggregate_id)]`"),
+        Some(likely) => {
+            format!("which field is the aggregate's id? mark it, `{likely}` perhaps: `#[event(aggregate_id)]`")
+        }
         None => "which field is the aggregate's id? mark it: `#[event(aggregate_id)]`".to_owned(),
     }
 }
@@ -116,7 +118,10 @@ fn all_variants_tell_the_time_or_none(written: &Written<'_>, errors: &mut Errors
         if let Some(variant) = shape.variant {
             errors.at(
                 &variant.ident,
-                format!("mark a field of `{}` with `#[event(occurred_at)]` too: all variants say when, or none", variant.ident),
+                format!(
+                    "mark a field of `{}` with `#[event(occurred_at)]` too: all variants say when, or none",
+                    variant.ident
+                ),
             );
         }
     }

@@ -14,9 +14,8 @@ use crate::{registration, syntax};
 pub(crate) fn expand(written: &Written<'_>, event: &Event<'_>) -> TokenStream {
     let ident = &written.input.ident;
     let p = &written.private;
-    let static_ = registration::element(p, "EVENTS", &quote!(#p::EventDef), |source| {
-        quote!(#p::EventDef::of::<#ident>(#source))
-    });
+    let static_ =
+        registration::element(p, "EVENTS", &quote!(#p::EventDef), |source| quote!(#p::EventDef::of::<#ident>(#source)));
     let mirror = Mirror::of(written);
     let items = mirror.items(written);
     let (encode, decode) = (mirror.encode(p), mirror.decode(p));

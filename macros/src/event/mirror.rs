@@ -46,7 +46,8 @@ impl Mirror {
     fn mirror(&self, written: &Written<'_>) -> Option<TokenStream> {
         let (p, ident) = (&written.private, &written.input.ident);
         let derives = [(self.serialize, quote!(Serialize)), (self.deserialize, quote!(Deserialize))];
-        let derives: Vec<_> = derives.into_iter().filter(|(on, _)| *on).map(|(_, name)| quote!(#p::serde::#name)).collect();
+        let derives: Vec<_> =
+            derives.into_iter().filter(|(on, _)| *on).map(|(_, name)| quote!(#p::serde::#name)).collect();
         if derives.is_empty() {
             return None;
         }
@@ -107,7 +108,8 @@ impl Mirror {
 
     fn bounds_text(&self, side: &str, bounds: impl Fn(&Private) -> Vec<TokenStream>, p: &Private) -> TokenStream {
         // `$crate` of a `macro_rules!` has no meaning in a string: such a field keeps serde's own strict check.
-        let bounds: Vec<String> = bounds(p).iter().map(ToString::to_string).filter(|bound| !bound.contains('$')).collect();
+        let bounds: Vec<String> =
+            bounds(p).iter().map(ToString::to_string).filter(|bound| !bound.contains('$')).collect();
         let (side, bounds) = (quote::format_ident!("{side}"), Literal::string(&bounds.join(", ")));
         quote!(#side = #bounds)
     }

@@ -10,7 +10,10 @@ use proc_macro2::TokenStream;
 use syn::DeriveInput;
 
 pub(crate) use self::{expand::construct, parse::Written};
-use crate::{errors::{both, collect}, fallback};
+use crate::{
+    errors::{both, collect},
+    fallback,
+};
 
 /// The impls of one event, or its errors beside stubs of these impls.
 pub(crate) fn derive(input: TokenStream) -> TokenStream {

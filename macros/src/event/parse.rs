@@ -86,9 +86,7 @@ pub(crate) fn parse<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Written<
 fn shapes<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Vec<Shape<'a>> {
     match &input.data {
         Data::Struct(data) => vec![shape(None, &data.fields, errors)],
-        Data::Enum(data) => {
-            data.variants.iter().map(|variant| shape(Some(variant), &variant.fields, errors)).collect()
-        }
+        Data::Enum(data) => data.variants.iter().map(|variant| shape(Some(variant), &variant.fields, errors)).collect(),
         Data::Union(_) => Vec::new(),
     }
 }

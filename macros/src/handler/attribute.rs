@@ -19,8 +19,19 @@ use crate::{
 };
 
 const OPTIONS: [&str; 13] = [
-    "group", "name", "alias", "aliases", "max_attempts", "backoff", "timeout", "on_dead", "once", "partitions",
-    "concurrency", "start", "crate",
+    "group",
+    "name",
+    "alias",
+    "aliases",
+    "max_attempts",
+    "backoff",
+    "timeout",
+    "on_dead",
+    "once",
+    "partitions",
+    "concurrency",
+    "start",
+    "crate",
 ];
 
 /// The attribute of one handler.

@@ -34,10 +34,7 @@ pub(crate) fn check<'a>(attribute: &'a Attribute, item: &'a Item, errors: &mut E
         Item::Fn(function) => check_fn(attribute, function, errors),
         Item::Impl(block) => check_impl(attribute, block, errors),
         Item::Other(keyword) => {
-            errors.at(
-                keyword,
-                "`#[event_handler]` goes on an `async fn` or on the `impl` block of a handler struct",
-            );
+            errors.at(keyword, "`#[event_handler]` goes on an `async fn` or on the `impl` block of a handler struct");
             None
         }
     }
@@ -85,7 +82,8 @@ fn no_event_twice(attribute: &Attribute, errors: &mut Errors) {
     for (index, event) in attribute.events.iter().enumerate() {
         let name = event_name(event);
         if attribute.events.iter().take(index).any(|earlier| event_name(earlier) == name) {
-            errors.at(event, format!("`{name}` is listed twice; import one under another name if these are two events"));
+            errors
+                .at(event, format!("`{name}` is listed twice; import one under another name if these are two events"));
         }
     }
 }
@@ -126,9 +124,7 @@ fn the_handle_method<'a>(event: &'a Path, block: &'a ImplBlock, errors: &mut Err
         let name = event_name(event);
         let message = match block.methods.iter().find(|method| takes(method, event)) {
             Some(other) => format!("no `handle` method here: rename `{}` to `handle`", other.sig.ident),
-            None => format!(
-                "no `handle` method here: add `async fn handle(&self, event: &{name}) -> Result<(), E>`"
-            ),
+            None => format!("no `handle` method here: add `async fn handle(&self, event: &{name}) -> Result<(), E>`"),
         };
         errors.push(syn::Error::new(block.brace.span.open(), message));
         return None;
@@ -142,7 +138,8 @@ fn the_method_for<'a>(event: &'a Path, block: &'a ImplBlock, errors: &mut Errors
     // A method that is not async is a helper, unless it is the only one: then `async` was forgotten.
     let mut candidates = taking.iter().filter(|method| taking.len() == 1 || method.sig.asyncness.is_some());
     let Some(method) = candidates.next() else {
-        errors.at(event, format!("no method takes `{name}`: add `async fn ..(&self, event: &{name}) -> Result<(), E>`"));
+        errors
+            .at(event, format!("no method takes `{name}`: add `async fn ..(&self, event: &{name}) -> Result<(), E>`"));
         return None;
     };
     for second in candidates {
@@ -155,7 +152,8 @@ fn the_method_for<'a>(event: &'a Path, block: &'a ImplBlock, errors: &mut Errors
 /// Whether the first parameter after `self` is a reference to the event.
 fn takes(method: &Function, event: &Path) -> bool {
     parameters::typed(&method.sig).next().is_some_and(|first| {
-        matches!(syntax::bare(&first.ty), Type::Reference(_)) && parameters::names(parameters::referent(&first.ty), event)
+        matches!(syntax::bare(&first.ty), Type::Reference(_))
+            && parameters::names(parameters::referent(&first.ty), event)
     })
 }
 
@@ -179,7 +177,9 @@ fn takes_no_other_event(events: &[Path], block: &ImplBlock, errors: &mut Errors)
             let other = &other.ident;
             errors.at(
                 &first.ty,
-                format!("`{other}` is not listed: add it to `#[event_handler(..)]`, or don't call this parameter `event`"),
+                format!(
+                    "`{other}` is not listed: add it to `#[event_handler(..)]`, or don't call this parameter `event`"
+                ),
             );
         }
     }

@@ -72,7 +72,8 @@ fn starts_a_function(input: ParseStream<'_>) -> bool {
 fn impl_block(attrs: Vec<Attribute>, input: ParseStream<'_>) -> Result<ImplBlock> {
     input.parse::<Option<Token![unsafe]>>()?;
     input.parse::<Token![impl]>()?;
-    let mut generics = if input.peek(Token![<]) && !input.peek2(Token![<]) { input.parse()? } else { Generics::default() };
+    let mut generics =
+        if input.peek(Token![<]) && !input.peek2(Token![<]) { input.parse()? } else { Generics::default() };
     input.parse::<Option<Token![!]>>()?;
     let first: Type = input.parse()?;
     let (of_trait, self_ty) = match input.parse::<Option<Token![for]>>()? {

@@ -10,7 +10,12 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
 use syn::Path;
 
-use crate::{errors::{both, collect}, fallback, paths::Private, syntax};
+use crate::{
+    errors::{both, collect},
+    fallback,
+    paths::Private,
+    syntax,
+};
 use attribute::Attribute;
 use item::Item;
 

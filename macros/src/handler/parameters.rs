@@ -1,6 +1,8 @@
 //! The rules for one handler function, which a free function and a method share.
 
-use syn::{FnArg, PatType, Path, Safety, Signature, Token, Type, TypeParamBound, TypeReference, punctuated::Punctuated};
+use syn::{
+    FnArg, PatType, Path, Safety, Signature, Token, Type, TypeParamBound, TypeReference, punctuated::Punctuated,
+};
 
 use super::event_name;
 use crate::{errors::Errors, syntax};

@@ -96,7 +96,9 @@ impl<S: Store> Admin<S> {
     fn no_subscription(&self, handler: &str) -> String {
         let known: Vec<_> = self.registry.handlers.iter().map(|wired| &*wired.name).collect();
         if known.contains(&handler) {
-            return format!("handler `{handler}` has no subscription in this store yet; a processor makes it when it starts");
+            return format!(
+                "handler `{handler}` has no subscription in this store yet; a processor makes it when it starts"
+            );
         }
         format!("there is no handler `{handler}`; there are: {}", known.join(", "))
     }

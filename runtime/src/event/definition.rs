@@ -1,10 +1,6 @@
 //! What the program knows of an event and of an aggregate type: one static each, collected at link time.
 
-use std::{
-    any::type_name,
-    fmt,
-    sync::Arc,
-};
+use std::{any::type_name, fmt, sync::Arc};
 
 use super::{AggregateId, AggregateType, AnyEvent, DomainEvent, PayloadError};
 

@@ -169,11 +169,59 @@ fn places(sources: impl Iterator<Item = Source>) -> String {
 /// Whether one of the words of a name like `CardAddedToLibraryEvent` is a past participle.
 fn is_past_tense(name: &str) -> bool {
     const IRREGULAR: &[&str] = &[
-        "begun", "bought", "broken", "brought", "built", "chosen", "cut", "done", "drawn", "driven", "fallen", "felt",
-        "found", "frozen", "given", "gone", "grown", "held", "hidden", "kept", "known", "laid", "left", "lent", "lost",
-        "made", "met", "paid", "put", "read", "run", "seen", "sent", "set", "shown", "sold", "spent", "split", "spoken",
-        "stolen", "taken", "taught", "told", "thought", "torn", "won", "withdrawn", "written", "forgotten", "overdue",
+        "begun",
+        "bought",
+        "broken",
+        "brought",
+        "built",
+        "chosen",
+        "cut",
+        "done",
+        "drawn",
+        "driven",
+        "fallen",
+        "felt",
+        "found",
+        "frozen",
+        "given",
+        "gone",
+        "grown",
+        "held",
+        "hidden",
+        "kept",
+        "known",
+        "laid",
+        "left",
+        "lent",
+        "lost",
+        "made",
+        "met",
+        "paid",
+        "put",
+        "read",
+        "run",
+        "seen",
+        "sent",
+        "set",
+        "shown",
+        "sold",
+        "spent",
+        "split",
+        "spoken",
+        "stolen",
+        "taken",
+        "taught",
+        "told",
+        "thought",
+        "torn",
+        "won",
+        "withdrawn",
+        "written",
+        "forgotten",
+        "overdue",
     ];
+    // They end like participles and are none.
+    const NOUNS: &[&str] = &["feed", "seed", "need", "speed", "shed", "hundred", "breed"];
     let mut words = Vec::<String>::new();
     for c in name.chars() {
         if c.is_uppercase() || words.is_empty() || !c.is_alphanumeric() {
@@ -183,7 +231,10 @@ fn is_past_tense(name: &str) -> bool {
             word.extend(c.to_lowercase().filter(|c| c.is_alphanumeric()));
         }
     }
-    words.iter().any(|word| (word.len() > 3 && word.ends_with("ed")) || IRREGULAR.contains(&word.as_str()))
+    words
+        .iter()
+        .map(String::as_str)
+        .any(|word| (word.len() > 3 && word.ends_with("ed") && !NOUNS.contains(&word)) || IRREGULAR.contains(&word))
 }
 
 #[cfg(test)]

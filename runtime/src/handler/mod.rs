@@ -3,7 +3,6 @@
 mod checks;
 mod definition;
 mod describe;
-mod dispatch;
 mod inject;
 mod middleware;
 mod options;
@@ -12,20 +11,19 @@ mod registration;
 mod registry;
 mod services;
 
-pub use definition::HandlerDef;
 pub(crate) use checks::Declared;
-pub(crate) use describe::Describe;
-pub(crate) use dispatch::{LazyMeta, dispatch_to};
-pub use dispatch::{DispatchReport, HandlerOutcome};
-pub(crate) use middleware::{Call, call};
-pub(crate) use registry::{Entry, Registry, Resolution, TransactionOffer, Wired};
+pub use definition::HandlerDef;
+pub(crate) use definition::MetaSource;
 #[doc(hidden)]
 pub use definition::{HandledEvent, HandlerFuture, Instance, Invocation, build, output, run};
+pub(crate) use describe::Describe;
 pub use inject::{Attempt, Dependency, Inject};
+pub(crate) use middleware::{Call, call};
 pub use options::{Backoff, HandlerOptions, OnDead, Start};
 pub use outcome::{HandlerError, HandlerOutput, Verdict};
 pub use registration::Modules;
 pub(crate) use registration::PROBE;
 #[doc(hidden)]
 pub use registration::{AGGREGATES, EVENTS, HANDLERS};
+pub(crate) use registry::{Entry, Registry, Resolution, TransactionOffer, Wired};
 pub use services::{FieldFromServices, FromServices, MissingService, Service, ServiceScope, Services};

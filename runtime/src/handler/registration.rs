@@ -38,8 +38,7 @@ static EVENT_PROBE: EventDef = EventDef {
 };
 
 #[distributed_slice(AGGREGATES)]
-static AGGREGATE_PROBE: AggregateDef =
-    AggregateDef { name: "domain_events.probe", source: PROBE };
+static AGGREGATE_PROBE: AggregateDef = AggregateDef { name: "domain_events.probe", source: PROBE };
 
 #[distributed_slice(HANDLERS)]
 static HANDLER_PROBE: HandlerDef = HandlerDef {

@@ -106,8 +106,7 @@ impl Registry {
         problems: &mut Vec<String>,
     ) -> Self {
         defs.sort_by_key(|def| (def.full_name(), def.source.file, def.source.line));
-        let handlers: Vec<_> =
-            defs.iter().map(|def| Arc::new(wire_handler(def, services, offer, problems))).collect();
+        let handlers: Vec<_> = defs.iter().map(|def| Arc::new(wire_handler(def, services, offer, problems))).collect();
 
         let mut routes = vec![Vec::new(); EVENTS.len()];
         let mut explicit_routes = HashMap::<usize, Vec<Route>>::new();
@@ -197,13 +196,16 @@ fn wire_handler(
         built.ok()
     });
 
+    let mut lacking = Vec::new();
     let mut transactional = false;
     let mut refused = None;
     let mut entries = Vec::with_capacity(def.events.len());
     for handled in def.events {
         let mut bound = Vec::with_capacity(handled.dependencies.len());
-        let transactions =
-            handled.dependencies.iter().filter(|dependency| matches!(dependency.kind, DependencyKind::Transaction { .. }));
+        let transactions = handled
+            .dependencies
+            .iter()
+            .filter(|dependency| matches!(dependency.kind, DependencyKind::Transaction { .. }));
         if transactions.count() > 1 {
             problems.push(format!("handler `{name}` takes the transaction twice; there is one ({})", def.source));
         }
@@ -211,7 +213,7 @@ fn wire_handler(
             bound.push(match dependency.kind {
                 DependencyKind::Call => nothing(),
                 DependencyKind::Service { name, bind } => bind(services).unwrap_or_else(|| {
-                    problems.push(missing(&name()));
+                    lacking.push(name());
                     nothing()
                 }),
                 DependencyKind::Transaction { name, connection } => {
@@ -225,6 +227,9 @@ fn wire_handler(
         }
         entries.push(Entry { handled, bound: bound.into() });
     }
+    lacking.sort_unstable();
+    lacking.dedup();
+    problems.extend(lacking.iter().map(|service| missing(service)));
     if let Some(connection) = refused {
         problems.push(format!(
             "handler `{name}` takes `&mut {connection}`, but the store `{}` has no transactions of that kind ({}); use \

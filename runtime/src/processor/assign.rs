@@ -61,8 +61,12 @@ mod tests {
     fn subscriptions_are_spread_evenly_and_move_only_where_they_must() {
         let all = ["a", "b", "c", "d"];
         let nodes = [node("n1", &all), node("n2", &all), node("n3", &all)];
-        let plan = assign(&nodes, &[held("a", Some("n1")), held("b", Some("n1")), held("c", Some("n2")), held("d", Some("n2"))]);
-        assert_eq!((counts(&plan, "n1"), counts(&plan, "n2"), counts(&plan, "n3")), (2, 1, 1));
+        let plan = assign(
+            &nodes,
+            &[held("a", Some("n1")), held("b", Some("n1")), held("c", Some("n2")), held("d", Some("n2"))],
+        );
+        assert_eq!((counts(&plan, "n1"), counts(&plan, "n2"), counts(&plan, "n3")), (1, 2, 1));
+        assert_eq!(plan[&held("c", None).0], plan[&held("d", None).0], "what need not move stays");
         let again: Vec<_> = plan.iter().map(|(id, owner)| (id.clone(), Some(owner.clone()))).collect();
         assert_eq!(assign(&nodes, &again), plan, "a settled plan stays as it is");
     }

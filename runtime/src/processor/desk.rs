@@ -9,6 +9,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     fault,
     store::{Store, record::Checkpoint},
+    wake::Bell,
 };
 
 /// The most checkpoints in one transaction.
@@ -22,9 +23,9 @@ pub(super) struct Desk(mpsc::Sender<(Checkpoint, Answer)>);
 
 impl Desk {
     /// Opens a desk, and the task that writes what is handed in.
-    pub(super) fn open<S: Store>(store: Arc<S>) -> Self {
+    pub(super) fn open<S: Store>(store: Arc<S>, progress: Bell) -> Self {
         let (sender, receiver) = mpsc::channel(TOGETHER);
-        tokio::spawn(write(store, receiver));
+        tokio::spawn(write(store, receiver, progress));
         Self(sender)
     }
 
@@ -37,7 +38,7 @@ impl Desk {
     }
 }
 
-async fn write<S: Store>(store: Arc<S>, mut waiting: mpsc::Receiver<(Checkpoint, Answer)>) {
+async fn write<S: Store>(store: Arc<S>, mut waiting: mpsc::Receiver<(Checkpoint, Answer)>, progress: Bell) {
     let mut batch = Vec::with_capacity(TOGETHER);
     while waiting.recv_many(&mut batch, TOGETHER).await > 0 {
         let (steps, answers): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
@@ -46,6 +47,7 @@ async fn write<S: Store>(store: Arc<S>, mut waiting: mpsc::Receiver<(Checkpoint,
         fault::point("checkpoint.after");
         match results {
             Ok(results) => {
+                progress.ring();
                 for (answer, written) in answers.into_iter().zip(results) {
                     // Nobody waits for it any more: the subscription was taken away meanwhile.
                     let _ = answer.send(Ok(written));

@@ -1,7 +1,7 @@
 //! Which queue and which partition an aggregate belongs to: a hash that is the same in every process and release.
 
-use crate::store::record::AggregateKey;
 use crate::event::EventMeta;
+use crate::store::record::AggregateKey;
 
 /// FNV-1a, 64 bits, over type, a byte that no UTF-8 text has, and id. Two aggregates of one hash share a queue: they
 /// are delivered one after the other, which harms nothing.

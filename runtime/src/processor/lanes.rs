@@ -91,7 +91,13 @@ impl Lanes {
     }
 
     /// Takes an event out of the log in. Behind a parked one that waits, it is parked at once.
-    pub(super) fn admit(&mut self, event: Arc<TailEvent>, position: i64, ticket: Ticket, now: DateTime<Utc>) -> Changes {
+    pub(super) fn admit(
+        &mut self,
+        event: Arc<TailEvent>,
+        position: i64,
+        ticket: Ticket,
+        now: DateTime<Utc>,
+    ) -> Changes {
         let key = event.key;
         match self.lanes.get_mut(&key) {
             None => {
@@ -219,7 +225,11 @@ impl Lanes {
                 Place::Parked(_) if !first => continue,
                 Place::Parked(row) => row.clone(),
             };
-            let row = if first { Parked { state, attempts, next_at, error: error.clone().or(row.error), ..row } } else { row };
+            let row = if first {
+                Parked { state, attempts, next_at, error: error.clone().or(row.error), ..row }
+            } else {
+                row
+            };
             if all {
                 // It may be a while: the log keeps the event, memory need not.
                 item.event = None;

@@ -8,6 +8,7 @@
 mod assign;
 mod delivery;
 mod desk;
+mod drain;
 mod key;
 mod lanes;
 mod node;
@@ -41,6 +42,8 @@ pub(crate) struct Context<S> {
     pub(crate) config: Config,
     pub(crate) bell: Bell,
     pub(crate) switch: Bell,
+    /// Rung when a checkpoint is written.
+    pub(crate) progress: Bell,
 }
 
 /// The background task that moves subscriptions forward, not started yet. Made by
@@ -50,13 +53,13 @@ pub(crate) struct Context<S> {
 /// them at a time.
 #[must_use = "nothing is delivered before `run` or `start`"]
 pub struct Processor<S> {
-    context: Context<S>,
+    context: Arc<Context<S>>,
     groups: Option<Vec<String>>,
 }
 
 impl<S: Store> Processor<S> {
     pub(crate) fn new(context: Context<S>) -> Self {
-        Self { context, groups: None }
+        Self { context: Arc::new(context), groups: None }
     }
 
     /// Runs the handlers of these groups only. Default: all that are linked in.
@@ -82,6 +85,22 @@ impl<S: Store> Processor<S> {
         running.shutdown().await
     }
 
+    /// Delivers everything that is in the log now, retries included, then stops. What waits behind a dead letter for a
+    /// person is left. For programs that end, and for tests.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run), and any error of the store while it looks how far it is.
+    pub async fn drain(self) -> Result<()> {
+        let handlers = self.handlers()?;
+        let context = Arc::clone(&self.context);
+        let mut progress = context.progress.listen();
+        let running = self.start().await?;
+        let drained = drain::drained(&context, &handlers, &mut progress).await;
+        running.shutdown().await?;
+        drained
+    }
+
     /// Starts it in the background and returns.
     ///
     /// # Errors
@@ -90,7 +109,7 @@ impl<S: Store> Processor<S> {
     pub async fn start(self) -> Result<RunningProcessor> {
         let handlers = self.handlers()?;
         let (stop, stopped) = watch::channel(false);
-        let node = node::Node::join(Arc::new(self.context), handlers).await?;
+        let node = node::Node::join(self.context, handlers).await?;
         Ok(RunningProcessor { stop, task: tokio::spawn(node.run(stopped)) })
     }
 

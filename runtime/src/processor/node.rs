@@ -63,7 +63,7 @@ impl<S: Store> Node<S> {
             row: NodeRow { id, handlers: names },
             handlers: handlers.into_iter().map(|wired| (Arc::clone(&wired.name), wired)).collect(),
             tail: Arc::new(Tail::new(Arc::clone(&context))),
-            desk: Desk::open(Arc::clone(&context.store)),
+            desk: Desk::open(Arc::clone(&context.store), context.progress.clone()),
             context,
             held: HashMap::new(),
             tasks: JoinSet::new(),
@@ -158,7 +158,11 @@ impl<S: Store> Node<S> {
     async fn follow_plan(&mut self) -> Result<()> {
         let nodes = self.context.store.heartbeat(&self.row, self.context.config.lease).await?;
         let states = self.context.store.subscriptions().await?;
-        let owners: Vec<_> = states.iter().filter(|state| self.is_current(&state.id)).map(|state| (state.id.clone(), state.owner.clone())).collect();
+        let owners: Vec<_> = states
+            .iter()
+            .filter(|state| self.is_current(&state.id))
+            .map(|state| (state.id.clone(), state.owner.clone()))
+            .collect();
         let plan = assign(&nodes, &owners);
         for (id, held) in &self.held {
             if plan.get(id) != Some(&self.row.id) {

@@ -341,7 +341,9 @@ impl<'a, S: Store> Session<'a, S> {
             position: job.position,
             number,
         };
-        let task = self.running.spawn(async move { if crashed { attempt.bury_crashed().await } else { attempt.make().await } });
+        let task = self
+            .running
+            .spawn(async move { if crashed { attempt.bury_crashed().await } else { attempt.make().await } });
         // A crashed one that is only buried was begun `attempts` times, not once more.
         let counted = if crashed { job.attempts } else { number };
         self.jobs.insert(task.id(), (job.key, counted));
@@ -535,10 +537,7 @@ fn read<S: Store>(
 }
 
 /// Writes until the store answers: `false` if the lease is lost.
-fn write<S>(
-    subscription: &Subscription<S>,
-    checkpoint: Checkpoint,
-) -> impl Future<Output = bool> + Send + use<S> {
+fn write<S>(subscription: &Subscription<S>, checkpoint: Checkpoint) -> impl Future<Output = bool> + Send + use<S> {
     let (desk, handler) = (subscription.desk.clone(), Arc::clone(&subscription.wired.name));
     async move {
         let mut pause = STORE_PAUSE;

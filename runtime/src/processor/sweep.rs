@@ -25,7 +25,8 @@ pub(super) async fn sweep<S: Store>(context: Arc<Context<S>>) {
 async fn round<S: Store>(context: &Context<S>) -> crate::Result<()> {
     // Without a time to retain, no event is old enough, and only what stands beside the log is trimmed.
     let retain = context.config.retain.and_then(|retain| chrono::Duration::from_std(retain).ok());
-    let before = retain.and_then(|retain| context.clock.now().checked_sub_signed(retain)).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    let before =
+        retain.and_then(|retain| context.clock.now().checked_sub_signed(retain)).unwrap_or(DateTime::<Utc>::MIN_UTC);
     while context.store.trim(before, STEP).await? == STEP {
         tokio::task::yield_now().await;
     }

@@ -12,7 +12,10 @@ use crate::{
     error::Result,
     event::{AnyEvent, Envelope, EventDef},
     handler::{Registry, Resolution},
-    store::{Store, record::{DeadReason, Position}},
+    store::{
+        Store,
+        record::{DeadReason, Position},
+    },
 };
 
 /// How many pages are kept for subscriptions that come by a little later.

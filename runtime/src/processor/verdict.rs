@@ -27,10 +27,18 @@ pub(super) enum Outcome {
 pub(super) enum Next {
     Settle,
     /// Again, and the attempt counts.
-    Retry { wait: Duration, error: String },
+    Retry {
+        wait: Duration,
+        error: String,
+    },
     /// Again, as if it had not been tried.
-    Repeat { error: String },
-    Bury { reason: DeadReason, error: String },
+    Repeat {
+        error: String,
+    },
+    Bury {
+        reason: DeadReason,
+        error: String,
+    },
     Leave,
 }
 

@@ -9,6 +9,8 @@ pub mod memory;
 pub mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(test)]
+mod tests;
 
 pub use capabilities::{Capabilities, Schema};
 pub use memory::MemoryStore;

@@ -4,10 +4,7 @@
 
 use std::any::TypeId;
 
-use crate::{
-    handler::TransactionOffer,
-    store::EventLog,
-};
+use crate::{handler::TransactionOffer, store::EventLog};
 
 /// What a store offers to handlers that take a transaction.
 pub(crate) fn transaction_offer<S: EventLog>(store: &S) -> TransactionOffer {

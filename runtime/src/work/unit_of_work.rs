@@ -9,14 +9,7 @@ use std::{
 use uuid::Uuid;
 
 use super::outbound::{Cause, Outbound};
-use crate::{
-    aggregate::AggregateRoot,
-    error::Result,
-    event::EventMeta,
-    fault,
-    store::EventLog,
-    wake::Bell,
-};
+use crate::{aggregate::AggregateRoot, error::Result, event::EventMeta, fault, store::EventLog, wake::Bell};
 
 /// One database transaction: the application's writes, and the events of every aggregate recorded in it. Begun by
 /// [`DomainEvents::begin`](crate::DomainEvents::begin).

@@ -133,6 +133,8 @@ impl State {
             .map(|(mark, _)| mark.clone())
             .take(limit)
             .collect();
-        gone.iter().for_each(|mark| drop(self.marks.remove(mark)));
+        for mark in gone {
+            self.marks.remove(&mark);
+        }
     }
 }

@@ -1,30 +1,21 @@
 //! In-process dispatch: the handlers of an event, one after the other, here and now.
 
-use std::{fmt, sync::OnceLock};
-
-use tracing::warn;
-
-use super::{
-    definition::MetaSource,
-    middleware::{Call, call},
-    outcome::{HandlerError, Verdict},
-    registry::{Entry, Registry, Wired},
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
 };
+
 use crate::{
     aggregate::PendingEvent,
     event::{EventId, EventMeta},
+    handler::{Call, Entry, HandlerError, MetaSource, Registry, Verdict, Wired, call},
+    store::EventLog,
 };
 
 /// Makes an event's [`EventMeta`] when the first handler asks for it.
-pub(crate) struct LazyMeta<'a> {
+struct LazyMeta<'a> {
     pending: &'a PendingEvent,
     meta: OnceLock<EventMeta>,
-}
-
-impl<'a> LazyMeta<'a> {
-    pub(crate) fn new(pending: &'a PendingEvent) -> Self {
-        Self { pending, meta: OnceLock::new() }
-    }
 }
 
 impl MetaSource for LazyMeta<'_> {
@@ -33,20 +24,70 @@ impl MetaSource for LazyMeta<'_> {
     }
 }
 
-/// One call of a handler that needs no transaction, out of a dispatch.
-pub(crate) async fn dispatch_to(
+/// Runs the handlers of these events, one after the other.
+pub(crate) async fn dispatch<S: EventLog>(
+    store: &S,
+    registry: &Arc<Registry>,
+    events: Vec<PendingEvent>,
+) -> DispatchReport {
+    let mut report = DispatchReport { registry: Arc::clone(registry), events, failures: Vec::new() };
+    for index in 0..report.events.len() {
+        let pending = &report.events[index];
+        let meta = LazyMeta { pending, meta: OnceLock::new() };
+        let mut failures = Vec::new();
+        for route in registry.routes(pending.def()) {
+            let (wired, entry) = registry.entry(*route);
+            let about = Call { event: &**pending.event(), meta: &meta, attempt: 1, transaction: None };
+            let result = if wired.transactional {
+                in_transaction(store, wired, entry, about).await
+            } else {
+                call(wired, entry, about).await
+            };
+            if let Err(error) = result
+                && is_failure(wired, pending, &error)
+            {
+                failures.push((index, route.handler, error));
+            }
+        }
+        report.failures.append(&mut failures);
+    }
+    report
+}
+
+/// A transaction of the handler's own, committed when it returns `Ok`.
+async fn in_transaction<S: EventLog>(
+    store: &S,
     wired: &Wired,
     entry: &Entry,
-    pending: &PendingEvent,
-    meta: &LazyMeta<'_>,
+    about: Call<'_>,
 ) -> Result<(), HandlerError> {
-    call(wired, entry, Call { event: &**pending.event(), meta, attempt: 1, transaction: None }).await
+    let mut transaction = store.begin().await?;
+    let connection = S::connection(&mut transaction);
+    match call(wired, entry, Call { transaction: Some(connection), ..about }).await {
+        Ok(()) => Ok(store.commit(transaction).await?),
+        Err(error) => {
+            // The handler's error is the one to tell; dropping the transaction rolls back as well.
+            let _ = store.rollback(transaction).await;
+            Err(error)
+        }
+    }
+}
+
+/// Tells the log about an error; what the handler discarded is none.
+fn is_failure(wired: &Wired, pending: &PendingEvent, error: &HandlerError) -> bool {
+    let (handler, event) = (&*wired.name, pending.name());
+    if error.verdict() == Verdict::Discard {
+        tracing::info!(handler, event, reason = %error, "event discarded by its handler");
+        return false;
+    }
+    tracing::warn!(handler, event, %error, "event handler failed");
+    true
 }
 
 /// What each handler did with the events of one [`dispatch`](crate::DomainEvents::dispatch).
 #[must_use = "a failing handler fails nobody: the report is the only place that says so"]
 pub struct DispatchReport {
-    registry: std::sync::Arc<Registry>,
+    registry: Arc<Registry>,
     events: Vec<PendingEvent>,
     failures: Vec<(usize, usize, HandlerError)>,
 }
@@ -66,26 +107,6 @@ pub struct HandlerOutcome<'a> {
 }
 
 impl DispatchReport {
-    pub(crate) fn new(registry: std::sync::Arc<Registry>, events: Vec<PendingEvent>) -> Self {
-        Self { registry, events, failures: Vec::new() }
-    }
-
-    pub(crate) fn events(&self) -> &[PendingEvent] {
-        &self.events
-    }
-
-    pub(crate) fn note(&mut self, event: usize, handler: usize, result: Result<(), HandlerError>) {
-        if let Err(error) = result {
-            let name = &*self.registry.handlers[handler].name;
-            if error.verdict() == Verdict::Discard {
-                tracing::info!(handler = name, reason = %error, "event discarded by its handler");
-                return;
-            }
-            warn!(handler = name, event = self.events[event].name(), error = %error, "event handler failed");
-            self.failures.push((event, handler, error));
-        }
-    }
-
     /// Whether every handler handled every event.
     #[must_use]
     pub fn is_ok(&self) -> bool {
@@ -114,12 +135,7 @@ impl DispatchReport {
         })
     }
 
-    fn outcome<'a>(
-        &'a self,
-        event: usize,
-        handler: usize,
-        error: Option<&'a HandlerError>,
-    ) -> HandlerOutcome<'a> {
+    fn outcome<'a>(&'a self, event: usize, handler: usize, error: Option<&'a HandlerError>) -> HandlerOutcome<'a> {
         let pending = &self.events[event];
         HandlerOutcome {
             handler: &self.registry.handlers[handler].name,
