@@ -3,7 +3,7 @@
 use crate::{
     domain_events::DomainEvents,
     event::{DomainEvent, Envelope, EventMeta},
-    store::{EventLog, record::Position},
+    store::{EventLog, Store, record::Position},
 };
 
 /// All committed events of one type, in log order, each with what the log says about it.
@@ -44,7 +44,7 @@ use crate::{
 /// # Panics
 ///
 /// If the log can't be read, or holds an event of this name and version whose payload does not decode.
-pub async fn recorded<E: DomainEvent, S: EventLog>(events: &DomainEvents<S>) -> Vec<(E, EventMeta)> {
+pub async fn recorded<E: DomainEvent, S: Store>(events: &DomainEvents<S>) -> Vec<(E, EventMeta)> {
     let of_this_type = |envelope: &Envelope| E::DEF.is_named(&envelope.meta.name) && envelope.meta.version == E::VERSION;
     let envelopes = recorded_envelopes(events).await;
     let decoded = envelopes.into_iter().filter(of_this_type).map(|Envelope { meta, payload }| match E::decode(&payload) {
@@ -75,7 +75,7 @@ pub async fn recorded<E: DomainEvent, S: EventLog>(events: &DomainEvents<S>) -> 
 /// # Panics
 ///
 /// If the log can't be read.
-pub async fn recorded_envelopes<S: EventLog>(events: &DomainEvents<S>) -> Vec<Envelope> {
+pub async fn recorded_envelopes<S: Store>(events: &DomainEvents<S>) -> Vec<Envelope> {
     read_all(events.store()).await
 }
 

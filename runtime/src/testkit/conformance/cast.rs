@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stage::Stage;
 use crate::{
-    __private::{HandledEvent, dependency, inject, run},
+    __private::{HandledEvent, dependency, inject, output, run},
     aggregate::{AggregateRoot, PendingEvents},
     event::{AggregateId, AggregateType, DomainEvent, EventDef, EventMeta, PayloadError, RaisedBy, Source},
     handler::{Attempt, Backoff, HandlerDef, HandlerOptions, OnDead, Service, Start},
@@ -116,7 +116,7 @@ pub(super) const GROUP: &str = "conformance";
 
 /// Fast enough for a test, slow enough to see that it waits.
 const BACKOFF: Backoff = Backoff::exponential(Duration::from_millis(10), Duration::from_millis(40));
-const OPTIONS: HandlerOptions = HandlerOptions::DEFAULT.max_attempts(3).backoff(BACKOFF);
+pub(super) const OPTIONS: HandlerOptions = HandlerOptions::DEFAULT.max_attempts(3).backoff(BACKOFF);
 
 /// A handler that does what the [`Stage`] says.
 macro_rules! actors {
@@ -135,7 +135,7 @@ macro_rules! actors {
                     let meta = inject::<&EventMeta>(&mut call, 0);
                     let attempt = inject::<Attempt>(&mut call, 1);
                     let stage = inject::<&Service<Stage>>(&mut call, 2);
-                    run(stage.play($name, event, meta, attempt))
+                    run(stage.play($name, event, meta, attempt), output)
                 },
             }],
             instance: None,
@@ -161,8 +161,6 @@ actors! {
     SPLIT = "split", OPTIONS.partitions(4);
     /// Patient enough to live through every failure of a test.
     PATIENT = "patient", OPTIONS.max_attempts(1_000);
-    /// Impatient: an attempt takes 100 ms at most.
-    IMPATIENT = "impatient", OPTIONS.timeout(Duration::from_millis(100));
 }
 
 /// The full name of one of the handlers.

@@ -66,7 +66,7 @@ pub async fn case_03_an_open_transaction_delays_nobody_else<H: StoreHarness>(sui
     }
     // Not `wait_until_handled`: the point is that the handler gets them while the transaction is still open.
     until_true("60 events are delivered beside an open transaction", || stage.count("first") == 60).await;
-    assert_eq!(stage.steps("first", "open"), [], "an event was delivered before it was committed");
+    assert_eq!(stage.steps("first", "open"), [0; 0], "an event was delivered before it was committed");
     events.store().commit(left_open).await.expect("the open transaction commits at last");
     wait_until_handled(&events, LIMIT).await;
     assert_eq!(stage.done("first", "open"), [1], "the late event was not delivered exactly once");

@@ -13,7 +13,7 @@ use crate::{
             cast::{Parcel, ParcelMovedEvent},
             suite::{LIMIT, Suite, calm, save},
         },
-        recorded, recorded::read_all, wait_until_handled,
+        recorded as recorded_events, recorded::read_all, wait_until_handled,
     },
 };
 
@@ -34,7 +34,7 @@ fn texts() -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    texts.push("x".repeat(1024 * 1024 - 200));
+    texts.push("x".repeat(1024 * 1024 - 512));
     texts
 }
 
@@ -52,7 +52,7 @@ pub async fn case_16_values_at_their_limits_survive<H: StoreHarness>(suite: Suit
         save(&events, &mut parcel).await.expect("the values can be kept");
     }
     wait_until_handled(&events, LIMIT).await;
-    let recorded = recorded::<ParcelMovedEvent, _>(&events).await;
+    let recorded = recorded_events::<ParcelMovedEvent, _>(&events).await;
     for id in &ids {
         let notes: Vec<_> =
             recorded.iter().filter(|(event, _)| event.parcel_id == *id).map(|(event, _)| event.note.clone()).collect();
@@ -66,7 +66,7 @@ pub async fn case_16_values_at_their_limits_survive<H: StoreHarness>(suite: Suit
     parcel.note(1, "before\0after");
     match save(&events, &mut parcel).await {
         Ok(()) => {
-            let recorded = recorded::<ParcelMovedEvent, _>(&events).await;
+            let recorded = recorded_events::<ParcelMovedEvent, _>(&events).await;
             let note = recorded.last().map(|(event, _)| event.note.as_str());
             assert_eq!(note, Some("before\0after"), "a text with NUL");
         }
