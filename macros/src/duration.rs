@@ -24,8 +24,13 @@ pub(crate) fn millis(text: &str) -> Result<u64, String> {
 
 /// The first wait and the limit of a backoff, in milliseconds, or what is wrong with it.
 pub(crate) fn backoff(text: &str) -> Result<(u64, u64), String> {
-    let (first, limit) = match text.split_once("..") {
-        Some((first, limit)) => (millis(first.trim_end())?, millis(limit.trim_start())?),
+    let (first, limit) = match text.split_once("..").map(|(first, limit)| (first.trim_end(), limit.trim_start())) {
+        Some((first, limit)) if first.is_empty() || limit.is_empty() => {
+            return Err(format!(
+                "`{text}` lacks a wait; write a first one and a limit, as \"500ms..10m\", or only \"2s\""
+            ));
+        }
+        Some((first, limit)) => (millis(first)?, millis(limit)?),
         None => {
             let first = millis(text)?;
             (first, first.max(BACKOFF_LIMIT))

@@ -29,7 +29,8 @@ pub(crate) enum Value {
 
 impl Parse for Entry {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let name = Ident::parse_any(input)?;
+        let name = Ident::parse_any(input)
+            .map_err(|error| syn::Error::new(error.span(), "expected an option: `name` or `name = value`"))?;
         let value = if input.peek(Token![=]) {
             input.parse::<Token![=]>()?;
             if input.is_empty() || input.peek(Token![,]) {
@@ -195,6 +196,11 @@ fn ungrouped(mut value: &Expr) -> &Expr {
         value = &group.expr;
     }
     value
+}
+
+/// Whether one of the names is a misspelling of `meant`, so that `meant` is not missing.
+pub(crate) fn misspells(entries: &[Entry], known: &[&str], meant: &str) -> bool {
+    entries.iter().any(|entry| suggest::nearest(&entry.name.to_string(), known) == Some(meant))
 }
 
 /// Tells each name that is not known, and each that stands there twice.

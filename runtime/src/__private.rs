@@ -10,8 +10,8 @@ pub use crate::{
         Source, ToAggregateId, ViaMirrorDecode, ViaMirrorEncode, ViaNothingDecode, ViaNothingEncode, ViaOwnDecode,
         ViaOwnEncode,
         fields::{
-            Own, OwnBoth, OwnDeserialize, OwnNeither, OwnSerialize, deserializes_itself, read_field, serializes_itself,
-            stored_field, time, written_field,
+            BrokenMirror, Own, OwnBoth, OwnDeserialize, OwnNeither, OwnSerialize, deserializes_itself, owns_its_data,
+            serializes_itself, time,
         },
     },
     handler::{

@@ -72,7 +72,7 @@ fn has_one_id<'a>(written: &'a Written<'a>, errors: &mut Errors) -> Option<&'a A
             format!("an aggregate has one id, and `{}` is it already", first.map(name).unwrap_or_default()),
         );
     }
-    if first.is_none() {
+    if first.is_none() && !written.fields.iter().any(|field| field.is_unclear) {
         let likely = written.fields.iter().map(name).find(|name| name == "id" || name.ends_with("_id"));
         let message = match likely {
             Some(likely) => format!("which field is the id? mark it, `{likely}` perhaps: `#[aggregate(id)]`"),

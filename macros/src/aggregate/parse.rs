@@ -26,6 +26,8 @@ pub(crate) struct AggregateField<'a> {
     pub(crate) field: &'a Field,
     pub(crate) id: Option<Ident>,
     pub(crate) version: Option<Ident>,
+    /// Whether it was marked as something that is not known.
+    pub(crate) is_unclear: bool,
     /// Whether its type's last name is `PendingEvents`.
     pub(crate) is_pending: bool,
 }
@@ -48,10 +50,10 @@ pub(crate) fn parse<'a>(args: TokenStream, item: &'a ItemStruct, errors: &mut Er
 
 fn aggregate_field<'a>(field: &'a Field, errors: &mut Errors) -> AggregateField<'a> {
     let attrs = field.attrs.iter().filter(|attr| is_ours(attr));
-    let entries: Vec<Entry> = attrs
-        .filter_map(|attr| errors.keep(attr.parse_args_with(Punctuated::<Entry, Token![,]>::parse_terminated)))
-        .flatten()
-        .collect();
+    let parsed: Vec<_> =
+        attrs.map(|attr| errors.keep(attr.parse_args_with(Punctuated::<Entry, Token![,]>::parse_terminated))).collect();
+    let is_read = parsed.iter().all(Option::is_some);
+    let entries: Vec<Entry> = parsed.into_iter().flatten().flatten().collect();
     check_names(errors, &entries, &FIELD_OPTIONS, "`#[aggregate(..)]`");
     for entry in entries.iter().filter(|entry| !matches!(entry.value, Value::Bare)) {
         if FIELD_OPTIONS.contains(&entry.name.to_string().as_str()) {
@@ -63,6 +65,7 @@ fn aggregate_field<'a>(field: &'a Field, errors: &mut Errors) -> AggregateField<
         field,
         id: marked("id"),
         version: marked("version"),
+        is_unclear: !is_read || entries.iter().any(|entry| !FIELD_OPTIONS.contains(&entry.name.to_string().as_str())),
         is_pending: syntax::last_segment(&field.ty).is_some_and(|segment| segment.ident == "PendingEvents"),
     }
 }

@@ -70,7 +70,7 @@ fn has_one_aggregate_id<'a>(
         let first = first.map(name).unwrap_or_default();
         errors.at(&second.aggregate_id, format!("an event happened to one aggregate, and `{first}` is its id already"));
     }
-    if first.is_none() {
+    if first.is_none() && !shape.parsed.iter().any(|field| field.is_unclear) {
         let place = shape.variant.map_or(&written.input.ident, |variant| &variant.ident);
         errors.at(place, missing_id(shape));
     }

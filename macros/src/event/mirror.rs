@@ -62,6 +62,8 @@ impl Mirror {
         let carried = &written.serde.carried;
         let body = self.body(written);
         Some(quote! {
+            #[allow(unused_imports)]
+            use #p::BrokenMirror as _;
             #[derive(#(#derives),*)]
             #[serde(remote = #remote, #name crate = #krate, bound(#(#bounds),*))]
             #(#[serde(#carried)])*
@@ -154,18 +156,18 @@ impl Mirror {
         let (p, ident) = (&written.private, &written.input.ident);
         let checks = self.fields.iter().filter_map(|field| {
             let check = match (self.serialize && field.serialize, self.deserialize && field.deserialize) {
-                (true, true) => quote!(stored_field),
-                (true, false) => quote!(written_field),
-                (false, true) => quote!(read_field),
+                (true, true) => quote!(stored),
+                (true, false) => quote!(written),
+                (false, true) => quote!(read),
                 (false, false) => return None,
             };
             let ty = &field.ty;
-            Some(quote!(#p::#check::<#ty, _>(__own);))
+            Some(quote!(__own.#check::<#ty>();))
         });
         let own = [
             (&written.serde.own_serialize, quote!(serializes_itself)),
             (&written.serde.own_deserialize, quote!(deserializes_itself)),
-            (&borrowed(written), quote!(deserializes_itself)),
+            (&borrowed(written), quote!(owns_its_data)),
         ];
         let own = own.iter().filter_map(|(blamed, check)| {
             let event = respan(ident.to_token_stream(), blamed.as_ref()?.span());
@@ -176,7 +178,7 @@ impl Mirror {
                 #[allow(unused_imports)]
                 use #p::{OwnBoth as _, OwnDeserialize as _, OwnNeither as _, OwnSerialize as _};
                 #[allow(unused_variables)]
-                let __own = (&&&#p::Own::<#ident>::new()).sides();
+                let __own = (&&&&#p::Own::<#ident>::new()).sides();
                 #(#checks)*
                 #(#own)*
             };

@@ -6,7 +6,7 @@ use syn::{Attribute, Data, DeriveInput, Field, Fields, Index, Member, Path, Toke
 use super::serde::{self, ContainerSerde, FieldSerde};
 use crate::{
     errors::Errors,
-    options::{Entry, Value, check_names},
+    options::{Entry, Value, check_names, misspells},
     paths::Private,
 };
 
@@ -42,6 +42,8 @@ pub(crate) struct EventField<'a> {
     pub(crate) member: Member,
     pub(crate) aggregate_id: Option<Ident>,
     pub(crate) occurred_at: Option<Ident>,
+    /// Whether it was marked as something that is not known.
+    pub(crate) is_unclear: bool,
     pub(crate) serde: FieldSerde,
 }
 
@@ -52,13 +54,13 @@ impl Written<'_> {
 }
 
 pub(crate) fn parse<'a>(input: &'a DeriveInput, errors: &mut Errors) -> Written<'a> {
-    let entries = entries(&input.attrs, errors);
+    let Entries { entries, is_read } = entries(&input.attrs, errors);
     check_names(errors, &entries, &OPTIONS, "`#[event(..)]`");
     let mut written = Written {
         input,
         private: Private::new(None),
         aggregate: None,
-        names_aggregate: false,
+        names_aggregate: !is_read || misspells(&entries, &OPTIONS, "aggregate"),
         name: None,
         version: None,
         aliases: Vec::new(),
@@ -101,7 +103,7 @@ fn shape<'a>(variant: Option<&'a Variant>, fields: &'a Fields, errors: &mut Erro
 }
 
 fn event_field<'a>(index: usize, field: &'a Field, errors: &mut Errors) -> EventField<'a> {
-    let entries = entries(&field.attrs, errors);
+    let Entries { entries, is_read } = entries(&field.attrs, errors);
     check_names(errors, &entries, &FIELD_OPTIONS, "`#[event(..)]` on a field");
     for entry in entries.iter().filter(|entry| !matches!(entry.value, Value::Bare)) {
         if FIELD_OPTIONS.contains(&entry.name.to_string().as_str()) {
@@ -114,15 +116,21 @@ fn event_field<'a>(index: usize, field: &'a Field, errors: &mut Errors) -> Event
         member: field.ident.clone().map_or_else(|| Member::Unnamed(Index::from(index)), Member::Named),
         aggregate_id: marked("aggregate_id"),
         occurred_at: marked("occurred_at"),
+        is_unclear: !is_read || entries.iter().any(|entry| !FIELD_OPTIONS.contains(&entry.name.to_string().as_str())),
         serde: serde::field(&field.attrs, errors),
     }
 }
 
 /// Everything in the `#[event(..)]` attributes of one place.
-fn entries(attrs: &[Attribute], errors: &mut Errors) -> Vec<Entry> {
+struct Entries {
+    entries: Vec<Entry>,
+    /// Whether all of it could be read.
+    is_read: bool,
+}
+
+fn entries(attrs: &[Attribute], errors: &mut Errors) -> Entries {
     let attrs = attrs.iter().filter(|attr| attr.path().is_ident("event"));
-    attrs
-        .filter_map(|attr| errors.keep(attr.parse_args_with(Punctuated::<Entry, Token![,]>::parse_terminated)))
-        .flatten()
-        .collect()
+    let parsed: Vec<_> =
+        attrs.map(|attr| errors.keep(attr.parse_args_with(Punctuated::<Entry, Token![,]>::parse_terminated))).collect();
+    Entries { is_read: parsed.iter().all(Option::is_some), entries: parsed.into_iter().flatten().flatten().collect() }
 }

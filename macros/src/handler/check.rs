@@ -196,9 +196,18 @@ fn takes_a_shared_self(method: &Function, errors: &mut Errors) {
     let ident = &method.sig.ident;
     let message = format!("`{ident}` takes `&self`: one instance serves every event");
     match method.sig.receiver() {
-        Some(receiver) if matches!(receiver.kind, ReceiverKind::Reference(_, _, None)) => {}
+        Some(receiver) if is_shared(&receiver.kind) => {}
         Some(receiver) => errors.at(receiver, message),
         None => errors.at(ident, message),
+    }
+}
+
+/// `&self` or `self: &Self`.
+fn is_shared(receiver: &ReceiverKind) -> bool {
+    match receiver {
+        ReceiverKind::Reference(_, _, mutability) => mutability.is_none(),
+        ReceiverKind::Typed(_, ty) => matches!(syntax::bare(ty), Type::Reference(ty) if ty.mutability.is_none()),
+        _ => false,
     }
 }
 

@@ -51,6 +51,7 @@ impl EventDef {
     #[doc(hidden)]
     #[must_use]
     pub const fn of<E: DomainEvent>(source: Source) -> Self {
+        assert!(E::VERSION >= 1, "version: an event's first version is 1");
         Self {
             name: E::NAME,
             version: E::VERSION,

@@ -7,9 +7,9 @@
 use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
-/// Which of the two serializations `E` has itself: `(&&&Own::<E>::new()).sides()`.
+/// Which of the two serializations `E` has itself: `(&&&&Own::<E>::new()).sides()`.
 #[derive(Debug)]
 pub struct Own<E>(PhantomData<fn() -> E>);
 
@@ -97,9 +97,11 @@ impl<T, const W: bool> ReadField<Sides<W, true>> for T {}
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned, const W: bool> ReadField<Sides<W, false>> for T {}
 
-pub const fn stored_field<T: StoredField<Own>, Own: Copy>(_: Own) {}
-pub const fn written_field<T: WrittenField<Own>, Own: Copy>(_: Own) {}
-pub const fn read_field<T: ReadField<Own>, Own: Copy>(_: Own) {}
+impl<const W: bool, const R: bool> Sides<W, R> {
+    pub const fn stored<T: StoredField<Self>>(self) {}
+    pub const fn written<T: WrittenField<Self>>(self) {}
+    pub const fn read<T: ReadField<Self>>(self) {}
+}
 
 /// An event whose `#[serde(..)]` attribute the derived serialization can't honour, but its own `Serialize` can.
 #[diagnostic::on_unimplemented(
@@ -121,8 +123,32 @@ pub trait DeserializesItself {}
 #[diagnostic::do_not_recommend]
 impl<T: DeserializeOwned> DeserializesItself for T {}
 
+/// An event without references, or with a `Deserialize` of its own that knows where they come from.
+#[diagnostic::on_unimplemented(
+    message = "an event owns its data: a reference can't be read back from the log",
+    label = "use an owned type: `String`, `Vec<..>`",
+    note = "or derive or write `serde::Deserialize` for `{Self}`: its own one is used then"
+)]
+pub trait OwnsItsData {}
+#[diagnostic::do_not_recommend]
+impl<T: DeserializeOwned> OwnsItsData for T {}
+
+pub const fn owns_its_data<E: OwnsItsData>() {}
 pub const fn serializes_itself<E: SerializesItself>() {}
 pub const fn deserializes_itself<E: DeserializesItself>() {}
+
+/// What a mirror has whose `#[serde(..)]` attributes serde refused: so serde's message is the only one. The functions
+/// that serde derives are inherent, and go first.
+pub trait BrokenMirror: Sized {
+    fn serialize<E, S: Serializer>(_: &E, _: S) -> Result<S::Ok, S::Error> {
+        crate::__private::stub()
+    }
+
+    fn deserialize<'de, E, D: Deserializer<'de>>(_: D) -> Result<E, D::Error> {
+        crate::__private::stub()
+    }
+}
+impl<M> BrokenMirror for M {}
 
 /// The type of a field that is marked `#[event(occurred_at)]`: `DateTime<Utc>`, under whatever name.
 #[diagnostic::on_unimplemented(

@@ -149,19 +149,14 @@ impl fmt::Debug for Invocation<'_> {
 pin_project! {
     /// A handler's future whose output has been brought into its one form. An `async` block around it would hold the
     /// handler's future twice.
-    struct Answer<F, C> {
+    struct Answer<F: Future> {
         #[pin]
         future: F,
-        // A function item, so of no size.
-        convert: C,
+        convert: fn(F::Output) -> Result<(), HandlerError>,
     }
 }
 
-impl<F, C> Future for Answer<F, C>
-where
-    F: Future,
-    C: Fn(F::Output) -> Result<(), HandlerError>,
-{
+impl<F: Future> Future for Answer<F> {
     type Output = Result<(), HandlerError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -170,23 +165,20 @@ where
     }
 }
 
-/// Boxes a handler's future. Called by generated code, once per handler and event; `convert` is [`output`], a parameter
-/// so that a wrong return type is blamed on the return type.
-pub fn run<'a, F, C>(future: F, convert: C) -> HandlerFuture<'a>
+/// Boxes a handler's future. Called by generated code, once per handler and event.
+///
+/// `convert` is [`output`]: a value, so that a wrong return type is blamed once, on the return type.
+pub fn run<'a, F>(future: F, convert: fn(F::Output) -> Result<(), HandlerError>) -> HandlerFuture<'a>
 where
-    F: Future + Send + 'a,
-    C: Fn(F::Output) -> Result<(), HandlerError> + Send + 'a,
+    F: Future<Output: 'a> + Send + 'a,
 {
     Box::pin(Answer { future, convert })
 }
 
-/// Brings what a handler returns into its one form.
-///
-/// # Errors
-///
-/// The handler's.
-pub fn output<T: HandlerOutput>(output: T) -> Result<(), HandlerError> {
-    output.into_result()
+/// What brings a handler's answer into its one form.
+#[must_use]
+pub const fn output<T: HandlerOutput>() -> fn(T) -> Result<(), HandlerError> {
+    T::into_result
 }
 
 /// Builds a handler's struct. Called by generated code.

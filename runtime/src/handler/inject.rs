@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     definition::Invocation,
-    services::{Service, Services, short_type_name},
+    services::{Service, Services, Shared, short_type_name},
 };
 use crate::event::EventMeta;
 
@@ -60,7 +60,7 @@ impl Dependency {
     const CALL: Self = Self { kind: DependencyKind::Call };
 }
 
-impl<'a, T: ?Sized + Send + Sync + 'static> Inject<'a> for Service<T> {
+impl<'a, T: ?Sized + Shared> Inject<'a> for Service<T> {
     const DEPENDENCY: Dependency = Dependency::service::<T>();
 
     fn inject(call: &mut Invocation<'a>, index: usize) -> Self {
@@ -68,7 +68,7 @@ impl<'a, T: ?Sized + Send + Sync + 'static> Inject<'a> for Service<T> {
     }
 }
 
-impl<'a, T: ?Sized + Send + Sync + 'static> Inject<'a> for &'a Service<T> {
+impl<'a, T: ?Sized + Shared> Inject<'a> for &'a Service<T> {
     const DEPENDENCY: Dependency = Dependency::service::<T>();
 
     fn inject(call: &mut Invocation<'a>, index: usize) -> Self {

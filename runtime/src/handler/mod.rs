@@ -26,4 +26,4 @@ pub(crate) use registration::PROBE;
 #[doc(hidden)]
 pub use registration::{AGGREGATES, EVENTS, HANDLERS};
 pub(crate) use registry::{Entry, Registry, Resolution, TransactionOffer, Wired};
-pub use services::{FieldFromServices, FromServices, MissingService, Service, ServiceScope, Services};
+pub use services::{FieldFromServices, FromServices, MissingService, Service, ServiceScope, Services, Shared};

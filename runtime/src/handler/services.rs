@@ -59,6 +59,17 @@ impl<T: ?Sized> fmt::Debug for Service<T> {
     }
 }
 
+/// A type that a [`Service`] can hold when it is injected: handlers run on many threads.
+#[diagnostic::on_unimplemented(
+    message = "the service `{Self}` can't be shared between threads",
+    label = "not `Send + Sync`",
+    note = "say so where the trait is declared: `trait Mailer: Send + Sync`"
+)]
+pub trait Shared: Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized + Send + Sync + 'static> Shared for T {}
+
 /// Everything handlers may ask for, given to the builder once.
 ///
 /// ```
@@ -209,7 +220,7 @@ pub trait FieldFromServices: Sized {
     fn field(services: &mut ServiceScope<'_>) -> Result<Self, MissingService>;
 }
 
-impl<T: ?Sized + Send + Sync + 'static> FieldFromServices for Service<T> {
+impl<T: ?Sized + Shared> FieldFromServices for Service<T> {
     fn field(services: &mut ServiceScope<'_>) -> Result<Self, MissingService> {
         services.get::<T>()
     }

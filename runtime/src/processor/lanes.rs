@@ -193,9 +193,20 @@ impl Lanes {
         changes
     }
 
-    /// The running item could not be tried; it is tried again at `at`, and nothing is written about it.
-    pub(super) fn repeat(&mut self, key: u64, at: DateTime<Utc>) {
+    /// The running item could not be tried; it is tried again at `at`, and the attempt does not count.
+    pub(super) fn repeat(&mut self, key: u64, at: DateTime<Utc>) -> Changes {
+        let mut changes = Changes::default();
+        if let Some(item) = self.lanes.get_mut(&key).and_then(|lane| lane.items.front_mut())
+            && let Place::Parked(row) = &mut item.place
+            && row.state == ParkedState::Running
+        {
+            row.state = ParkedState::Retrying;
+            row.attempts = row.attempts.saturating_sub(1);
+            row.next_at = at;
+            changes.parked.push(row.clone());
+        }
         self.hold(key, State::Until(at));
+        changes
     }
 
     /// Parks a lane's first item in this state and, where it waits from now on, all behind it.

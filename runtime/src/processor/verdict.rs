@@ -32,9 +32,7 @@ pub(super) enum Next {
         error: String,
     },
     /// Again, as if it had not been tried.
-    Repeat {
-        error: String,
-    },
+    Repeat,
     Bury {
         reason: DeadReason,
         error: String,
@@ -47,7 +45,7 @@ pub(super) fn next(outcome: Outcome, attempts: u32, options: &HandlerOptions) ->
     match outcome {
         Outcome::Handled => Next::Settle,
         Outcome::LeaseLost => Next::Leave,
-        Outcome::StoreFailed { error } => Next::Repeat { error },
+        Outcome::StoreFailed { .. } => Next::Repeat,
         Outcome::Dead { reason, error } => Next::Bury { reason, error },
         Outcome::Failed { verdict: Verdict::Discard, .. } => Next::Settle,
         Outcome::Failed { verdict: Verdict::Permanent, error } => Next::Bury { reason: DeadReason::Permanent, error },
@@ -90,6 +88,6 @@ mod tests {
     #[test]
     fn a_failing_store_costs_no_attempt() {
         let failed = Outcome::StoreFailed { error: "away".to_owned() };
-        assert_eq!(next(failed, 3, &OPTIONS), Next::Repeat { error: "away".to_owned() });
+        assert_eq!(next(failed, 3, &OPTIONS), Next::Repeat);
     }
 }

@@ -1,0 +1,20 @@
+use domain_events::prelude::*;
+
+#[aggregate_root]
+struct Card {
+    #[aggregate(id)]
+    id: String,
+}
+
+#[derive(DomainEvent)]
+#[event(aggregate = Card)]
+struct CardAdded {
+    #[event(aggregate_id)]
+    card_id: String,
+}
+
+fn add(card: &mut Card) {
+    card.raise(CardAdded { card_id: card.id.clone() });
+}
+
+fn main() {}

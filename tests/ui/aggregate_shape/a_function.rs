@@ -1,0 +1,6 @@
+use domain_events::prelude::*;
+
+#[aggregate_root]
+fn card() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use domain_events::prelude::*;
+
+#[aggregate_root]
+enum Card {
+    Open,
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use domain_events::prelude::*;
+
+#[aggregate_root]
+impl Card {}
+
+struct Card;
+
+fn main() {}

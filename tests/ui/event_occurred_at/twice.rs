@@ -1,0 +1,21 @@
+use domain_events::prelude::*;
+
+#[aggregate_root]
+struct Card {
+    #[aggregate(id)]
+    id: String,
+    events: PendingEvents,
+}
+
+#[derive(DomainEvent)]
+#[event(aggregate = Card)]
+struct CardAdded {
+    #[event(aggregate_id)]
+    card_id: String,
+    #[event(occurred_at)]
+    added_at: DateTime<Utc>,
+    #[event(occurred_at)]
+    at: DateTime<Utc>,
+}
+
+fn main() {}

@@ -1,0 +1,14 @@
+use domain_events::prelude::*;
+
+#[aggregate_root]
+struct Card {
+    #[aggregate(id)]
+    id: String,
+    events: PendingEvents,
+}
+
+#[derive(DomainEvent)]
+#[event(aggregate = Card)]
+enum CardMoved {}
+
+fn main() {}

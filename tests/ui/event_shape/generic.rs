@@ -1,0 +1,18 @@
+use domain_events::prelude::*;
+
+#[aggregate_root]
+struct Card {
+    #[aggregate(id)]
+    id: String,
+    events: PendingEvents,
+}
+
+#[derive(DomainEvent)]
+#[event(aggregate = Card)]
+struct CardAdded<T> {
+    #[event(aggregate_id)]
+    card_id: String,
+    detail: T,
+}
+
+fn main() {}

@@ -1,0 +1,26 @@
+#![allow(unused_variables)]
+
+use domain_events::prelude::*;
+
+#[aggregate_root]
+struct Card {
+    #[aggregate(id)]
+    id: String,
+    events: PendingEvents,
+}
+
+#[derive(DomainEvent)]
+#[event(aggregate = Card)]
+struct CardAdded {
+    #[event(aggregate_id)]
+    card_id: String,
+}
+
+struct Notify;
+
+#[event_handler(CardAdded)]
+impl Notify {
+    fn handle(&self, event: &CardAdded) {}
+}
+
+fn main() {}

@@ -1,0 +1,33 @@
+#![allow(unused_variables)]
+
+use domain_events::prelude::*;
+
+#[aggregate_root]
+struct Card {
+    #[aggregate(id)]
+    id: String,
+    events: PendingEvents,
+}
+
+#[derive(DomainEvent)]
+#[event(aggregate = Card)]
+struct CardAdded {
+    #[event(aggregate_id)]
+    card_id: String,
+}
+
+struct Notify;
+
+#[event_handler(CardAdded)]
+impl Notify {
+    fn helper(&self) {}
+}
+
+struct Index;
+
+#[event_handler(CardAdded)]
+impl Index {
+    async fn on_added(&self, event: &CardAdded) {}
+}
+
+fn main() {}

@@ -1,0 +1,40 @@
+#![allow(unused_variables)]
+
+use domain_events::prelude::*;
+
+#[aggregate_root]
+struct Card {
+    #[aggregate(id)]
+    id: String,
+    events: PendingEvents,
+}
+
+#[derive(DomainEvent)]
+#[event(aggregate = Card)]
+struct CardAdded {
+    #[event(aggregate_id)]
+    card_id: String,
+}
+
+struct Notify;
+
+#[event_handler(CardAdded)]
+impl Notify {
+    async fn handle(&mut self, event: &CardAdded) {}
+}
+
+struct Index;
+
+#[event_handler(CardAdded)]
+impl Index {
+    async fn handle(event: &CardAdded) {}
+}
+
+struct Mail;
+
+#[event_handler(CardAdded)]
+impl Mail {
+    async fn handle(self, event: &CardAdded) {}
+}
+
+fn main() {}

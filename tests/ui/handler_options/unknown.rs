@@ -1,0 +1,22 @@
+#![allow(unused_variables)]
+
+use domain_events::prelude::*;
+
+#[aggregate_root]
+struct Card {
+    #[aggregate(id)]
+    id: String,
+    events: PendingEvents,
+}
+
+#[derive(DomainEvent)]
+#[event(aggregate = Card)]
+struct CardAdded {
+    #[event(aggregate_id)]
+    card_id: String,
+}
+
+#[event_handler(CardAdded, max_attemps = 3, retries = 5, onse)]
+async fn notify(event: &CardAdded) {}
+
+fn main() {}

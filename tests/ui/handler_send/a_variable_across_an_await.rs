@@ -1,0 +1,28 @@
+#![allow(unused_variables)]
+
+use domain_events::prelude::*;
+
+#[aggregate_root]
+struct Card {
+    #[aggregate(id)]
+    id: String,
+    events: PendingEvents,
+}
+
+#[derive(DomainEvent)]
+#[event(aggregate = Card)]
+struct CardAdded {
+    #[event(aggregate_id)]
+    card_id: String,
+}
+
+use std::rc::Rc;
+
+#[event_handler(CardAdded)]
+async fn notify(event: &CardAdded) {
+    let counter = Rc::new(1);
+    std::future::ready(()).await;
+    drop(counter);
+}
+
+fn main() {}

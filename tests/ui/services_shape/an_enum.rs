@@ -1,0 +1,8 @@
+use domain_events::prelude::*;
+
+#[derive(FromServices)]
+enum Notify {
+    One,
+}
+
+fn main() {}
