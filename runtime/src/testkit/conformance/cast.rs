@@ -135,7 +135,7 @@ macro_rules! actors {
                     let meta = inject::<&EventMeta>(&mut call, 0);
                     let attempt = inject::<Attempt>(&mut call, 1);
                     let stage = inject::<&Service<Stage>>(&mut call, 2);
-                    run(stage.play($name, event, meta, attempt), output)
+                    run(stage.play($name, event, meta, attempt), output())
                 },
             }],
             instance: None,

@@ -121,7 +121,7 @@ static LEDGER: HandlerDef = HandlerDef {
             let attempt = inject::<Attempt>(&mut call, 1);
             let stage = inject::<&Service<Stage>>(&mut call, 2);
             let connection = inject::<&mut SqliteConnection>(&mut call, 3);
-            run(ledger(event, meta, attempt, stage, connection), output)
+            run(ledger(event, meta, attempt, stage, connection), output())
         },
     }],
     instance: None,
