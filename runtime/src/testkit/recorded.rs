@@ -45,17 +45,19 @@ use crate::{
 ///
 /// If the log can't be read, or holds an event of this name and version whose payload does not decode.
 pub async fn recorded<E: DomainEvent, S: Store>(events: &DomainEvents<S>) -> Vec<(E, EventMeta)> {
-    let of_this_type = |envelope: &Envelope| E::DEF.is_named(&envelope.meta.name) && envelope.meta.version == E::VERSION;
+    let of_this_type =
+        |envelope: &Envelope| E::DEF.is_named(&envelope.meta.name) && envelope.meta.version == E::VERSION;
     let envelopes = recorded_envelopes(events).await;
-    let decoded = envelopes.into_iter().filter(of_this_type).map(|Envelope { meta, payload }| match E::decode(&payload) {
-        Ok(event) => (event, meta),
-        Err(error) => panic!(
-            "event `{}` at log position {:?} does not decode: {error}; its payload: {}",
-            meta.name,
-            meta.position,
-            String::from_utf8_lossy(&payload)
-        ),
-    });
+    let decoded =
+        envelopes.into_iter().filter(of_this_type).map(|Envelope { meta, payload }| match E::decode(&payload) {
+            Ok(event) => (event, meta),
+            Err(error) => panic!(
+                "event `{}` at log position {:?} does not decode: {error}; its payload: {}",
+                meta.name,
+                meta.position,
+                String::from_utf8_lossy(&payload)
+            ),
+        });
     decoded.collect()
 }
 

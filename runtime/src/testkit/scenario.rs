@@ -89,6 +89,7 @@ pub fn given<A: AggregateRoot>(mut aggregate: A) -> Given<A> {
 ///     .then_raised::<CollectionCreatedEvent>(|event| assert_eq!(event.collection_id, "reading-list"))
 ///     .then_nothing();
 /// ```
+#[must_use = "a scenario without `then_..` checks nothing"]
 pub fn when<A: AggregateRoot>(create: impl FnOnce() -> A) -> Outcome<A, ()> {
     Outcome::new(create(), ())
 }
@@ -102,6 +103,7 @@ pub struct Given<A> {
 
 impl<A: AggregateRoot> Given<A> {
     /// Asks something of the aggregate: see [`given`] for an example. The closure returns nothing, or a `Result`.
+    #[must_use = "a scenario without `then_..` checks nothing"]
     pub fn when<R: Answer>(mut self, operation: impl FnOnce(&mut A) -> R) -> Outcome<A, R> {
         let answer = operation(&mut self.aggregate);
         Outcome::new(self.aggregate, answer)
@@ -140,7 +142,6 @@ impl<T, E: Debug> Answer for Result<T, E> {
 
 /// What came of it: the `then_..` methods check, one event after the other, in the order they were raised.
 #[derive(Debug)]
-#[must_use = "a scenario without `then_..` checks nothing"]
 pub struct Outcome<A, R> {
     aggregate: A,
     answer: R,

@@ -100,7 +100,12 @@ impl Child {
     /// Waits until the child ends; it must have died by `SIGKILL`.
     pub(super) async fn is_killed(mut self, at: &str) {
         let status = self.end().await;
-        assert_eq!(status.signal(), Some(SIGKILL), "the child never came to `{at}`, it ended: {status}; {}", self.output());
+        assert_eq!(
+            status.signal(),
+            Some(SIGKILL),
+            "the child never came to `{at}`, it ended: {status}; {}",
+            self.output()
+        );
     }
 
     /// Waits until the child ends: `true` if it succeeded, `false` if it aborted; everything else is a failure.

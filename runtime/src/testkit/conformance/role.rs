@@ -187,4 +187,3 @@ pub(super) async fn until_written(journal: &Path, lines: usize) {
     let count = || std::fs::read_to_string(journal).map_or(0, |text| text.lines().count());
     until_true(&format!("the journal has {lines} lines"), || count() >= lines).await;
 }
-

@@ -77,12 +77,15 @@ impl<H: StoreHarness> Suite<H> {
 
     /// Whether the store can't do what the case is about; then says so, with the reason.
     pub(super) fn lacks(&self, need: Need) -> bool {
-        let Capabilities { name, durable, transactional, several_processes, concurrent_writers, .. } = self.capabilities;
+        let Capabilities { name, durable, transactional, several_processes, concurrent_writers, .. } =
+            self.capabilities;
         let (has, reason) = match need {
             Need::Durable => (durable, "nothing in it outlives the process"),
             Need::Transactions => (transactional, "it has no tables of the application's in its transactions"),
             Need::SeveralProcesses => (several_processes, "one process uses it at a time"),
-            Need::ConcurrentWriters => (concurrent_writers, "one transaction writes at a time, so none can be overtaken"),
+            Need::ConcurrentWriters => {
+                (concurrent_writers, "one transaction writes at a time, so none can be overtaken")
+            }
         };
         if !has {
             self.not_applicable(name, reason);

@@ -103,10 +103,7 @@ pub async fn case_04_of_two_writers_of_one_aggregate_one_loses<H: StoreHarness>(
             let events = events.clone();
             async move { save(&events, &mut second).await }
         });
-        store.commit(one).await.map_or_else(
-            |error| assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"),
-            |()| (),
-        );
+        store.commit(one).await.map_or_else(|error| assert_eq!(error.kind(), ErrorKind::Conflict, "{error}"), |()| ());
         if let Err(error) = rival.await.expect("the rival does not panic") {
             assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
         }

@@ -1,10 +1,7 @@
 //! 9: an event that takes its process down, again and again, is found and given up.
 
 use crate::{
-    store::{
-        DeadLetterStore,
-        record::DeadReason,
-    },
+    store::{DeadLetterStore, record::DeadReason},
     testkit::conformance::{
         StoreHarness, cast,
         journal::handled,

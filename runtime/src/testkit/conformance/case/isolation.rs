@@ -60,7 +60,10 @@ pub async fn case_07_order_holds_through_retries<H: StoreHarness>(suite: Suite<H
     let waits: Vec<_> = stage.seen().into_iter().filter(|seen| seen.aggregate == "slow" && seen.step == 2).collect();
     for pair in waits.windows(2) {
         let wait = pair[1].at - pair[0].at;
-        assert!(wait >= std::time::Duration::from_millis(295), "an attempt came {wait:?} after the one before, too early");
+        assert!(
+            wait >= std::time::Duration::from_millis(295),
+            "an attempt came {wait:?} after the one before, too early"
+        );
     }
     assert_eq!(waits.iter().map(|seen| seen.attempt).collect::<Vec<_>>(), [1, 2, 3], "attempts are counted");
     running.shutdown().await.expect("the processor stops");

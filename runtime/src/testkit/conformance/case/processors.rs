@@ -1,6 +1,10 @@
 //! 5, within one process: two processors on one subscription, and a holder that has lost its lease.
 
-use std::{collections::{BTreeMap, BTreeSet}, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     event::EventId,
@@ -111,7 +115,8 @@ pub(super) async fn owners<S: SubscriptionStore>(store: &S) -> BTreeMap<Subscrip
 pub(super) async fn until_owned_by_another<S: SubscriptionStore>(store: &S, handler: &str, not: &NodeId) {
     until(&format!("`{handler}` is taken over from {not}"), || async {
         let owners = owners(store).await;
-        let owner = owners.iter().find(|(id, _)| *id.handler == *cast::full(handler)).and_then(|(_, owner)| owner.as_ref());
+        let owner =
+            owners.iter().find(|(id, _)| *id.handler == *cast::full(handler)).and_then(|(_, owner)| owner.as_ref());
         if owner.is_some_and(|owner| owner != not) { Ok(()) } else { Err(format!("{owners:?}")) }
     })
     .await;

@@ -48,7 +48,8 @@ pub async fn case_13_the_log_reads_the_same_in_any_steps<H: StoreHarness>(suite:
     let positions: Vec<_> = all.iter().rev().step_by(2).filter_map(|event| event.meta.position).collect();
     let mut fetched = store.fetch(&positions).await.expect("the store answers");
     fetched.sort_by_key(|event| event.meta.position);
-    let expected: Vec<_> = all.iter().filter(|event| positions.contains(&event.meta.position.unwrap_or(0))).cloned().collect();
+    let expected: Vec<_> =
+        all.iter().filter(|event| positions.contains(&event.meta.position.unwrap_or(0))).cloned().collect();
     assert_eq!(fetched, expected, "events fetched by position");
     assert_eq!(store.fetch(&[999_999]).await.expect("the store answers"), [], "a position nobody has");
 }

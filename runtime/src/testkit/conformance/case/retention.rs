@@ -58,7 +58,8 @@ pub async fn case_14_retention_keeps_what_is_needed<H: StoreHarness>(suite: Suit
     }
     writer.await.expect("the writer ends");
     assert_eq!(removed.iter().sum::<usize>(), 3, "1, 3 and 4 can go; removed: {removed:?}");
-    let kept: Vec<_> = log(store).await.into_iter().filter(|(parcel, _)| parcel == "p1").map(|(_, step)| step).collect();
+    let kept: Vec<_> =
+        log(store).await.into_iter().filter(|(parcel, _)| parcel == "p1").map(|(_, step)| step).collect();
     assert_eq!(kept, [2, 5, 6, 7, 8, 9, 10], "kept: the dead letter's event, and what `second` has not seen");
 
     let events = suite.runtime(&stage, &[&cast::FIRST, &cast::SECOND]).await;

@@ -13,7 +13,9 @@ use crate::{
             cast::{Parcel, ParcelMovedEvent},
             suite::{LIMIT, Suite, calm, save},
         },
-        recorded as recorded_events, recorded::read_all, wait_until_handled,
+        recorded as recorded_events,
+        recorded::read_all,
+        wait_until_handled,
     },
 };
 
@@ -147,12 +149,19 @@ async fn kept_or_refused<S: EventLog>(store: &S, what: &str, envelope: &Envelope
         Ok(()) => {
             let read = read_all(store).await.pop().expect("the event is in the log");
             assert_eq!(read.meta.id, envelope.meta.id, "{what}: another event is last in the log");
-            assert!(read.payload == envelope.payload, "{what}: read back as {:?}", String::from_utf8_lossy(&read.payload));
+            assert!(
+                read.payload == envelope.payload,
+                "{what}: read back as {:?}",
+                String::from_utf8_lossy(&read.payload)
+            );
         }
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::InvalidEvent, "{what}: {error}");
             let text = error.to_string();
-            assert!(text.contains("ParcelMovedEvent") && text.contains("payload"), "{what}: event and field in: {text}");
+            assert!(
+                text.contains("ParcelMovedEvent") && text.contains("payload"),
+                "{what}: event and field in: {text}"
+            );
             assert_eq!(read_all(store).await.len(), before, "{what}: something was written all the same");
         }
     }
