@@ -14,7 +14,7 @@
 //! put it: `clock.enter()` makes it the clock that events raised on this thread are stamped with, until the guard is
 //! dropped; `builder.clock(clock.clone())` makes it the clock that decides when a retry is due.
 //!
-//! ```
+//! ```standalone_crate
 //! use domain_events::{Clock, DomainEvents, prelude::*};
 //! use std::time::Duration;
 //!

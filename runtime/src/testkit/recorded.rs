@@ -8,7 +8,7 @@ use crate::{
 
 /// All committed events of one type, in log order, each with what the log says about it.
 ///
-/// ```
+/// ```standalone_crate
 /// use domain_events::{DomainEvents, prelude::*, testkit};
 ///
 /// #[derive(Debug, PartialEq, DomainEvent)]
@@ -63,7 +63,7 @@ pub async fn recorded<E: DomainEvent, S: Store>(events: &DomainEvents<S>) -> Vec
 
 /// All committed events of every type, in log order, as they stand in the log.
 ///
-/// ```
+/// ```standalone_crate
 /// use domain_events::{DomainEvents, testkit};
 ///
 /// # #[tokio::main(flavor = "current_thread")]

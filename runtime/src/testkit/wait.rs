@@ -27,7 +27,7 @@ const SHOWN: usize = 5;
 ///
 /// It looks at the store, so it works for processors in other processes too.
 ///
-/// ```
+/// ```standalone_crate
 /// use domain_events::{DomainEvents, prelude::*, testkit};
 /// use std::time::Duration;
 ///
@@ -103,7 +103,7 @@ pub async fn try_wait_until_handled<S: Store>(
 /// Waits until nothing is left to do for what is in the log now: every delivery is handled or a dead letter, or waits
 /// behind one that is. Returns the dead letters, in log order. For tests of what fails.
 ///
-/// ```
+/// ```standalone_crate
 /// use domain_events::{DomainEvents, HandlerError, prelude::*, testkit};
 /// use std::time::Duration;
 ///
@@ -159,7 +159,7 @@ pub async fn wait_until_settled<S: Store>(events: &DomainEvents<S>, limit: Durat
 
 /// What handlers still had to do when the time was over, in words: `Display` is the whole message.
 ///
-/// ```
+/// ```standalone_crate
 /// use domain_events::{DomainEvents, prelude::*, testkit};
 /// use std::time::Duration;
 ///

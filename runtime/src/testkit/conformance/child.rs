@@ -98,7 +98,7 @@ impl Child {
     }
 
     /// Waits until the child ends; it must have died by `SIGKILL`.
-    pub(super) async fn is_killed(mut self, at: &str) {
+    pub(super) async fn dies_killed(mut self, at: &str) {
         let status = self.end().await;
         assert_eq!(
             status.signal(),

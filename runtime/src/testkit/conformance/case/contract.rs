@@ -131,8 +131,16 @@ pub async fn contract_a_checkpoint_is_all_or_nothing<H: StoreHarness>(suite: Sui
     assert!(checkpoint(&store, step).await, "the holder may write");
     let state = subscription(&store, "first").await;
     assert_eq!((state.position, state.lag, state.dead), (head, 0, 1), "position, lag and dead letters");
-    assert_eq!(store.parked(&id.handler, 10).await.expect("the store answers"), [row.clone()], "the parked row");
-    assert_eq!(store.dead_letters(None, 10).await.expect("the store answers"), [letter.clone()], "the dead letter");
+    assert_eq!(
+        store.parked(&id.handler, 10).await.expect("the store answers"),
+        std::slice::from_ref(&row),
+        "the parked row"
+    );
+    assert_eq!(
+        store.dead_letters(None, 10).await.expect("the store answers"),
+        std::slice::from_ref(&letter),
+        "the dead letter"
+    );
 
     // Settled: the row goes; and a redriven letter comes back as a row that is due at once.
     assert!(store.redrive(letter.id).await.expect("the store answers"), "there is a dead letter");

@@ -23,7 +23,7 @@ async fn killed_at<H: StoreHarness>(suite: Suite<H>, needs: &[Need], fault: &str
     if suite.lacks(Need::SeveralProcesses) || needs.iter().any(|need| suite.lacks(*need)) {
         return;
     }
-    suite.child(Role::Everything, Some(fault)).is_killed(fault).await;
+    suite.child(Role::Everything, Some(fault)).dies_killed(fault).await;
     let journal = suite.journal_path();
     let stage = suite.journalled(ups_and_downs(&journal));
     let store = suite.harness.open().await;
