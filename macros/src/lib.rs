@@ -12,6 +12,8 @@ mod options;
 mod paths;
 mod registration;
 mod services;
+#[cfg(test)]
+mod snapshots;
 mod suggest;
 mod syntax;
 
