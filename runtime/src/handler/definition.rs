@@ -17,7 +17,7 @@ use super::{
     outcome::{HandlerError, HandlerOutput},
     services::{FromServices, MissingService, ServiceScope},
 };
-use crate::event::{AnyEvent, DomainEvent, EventDef, EventMeta, Source};
+use crate::event::{AnyEvent, EventDef, EventMeta, Source};
 
 /// A running call of a handler.
 pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + 'a>>;
