@@ -12,10 +12,10 @@ pub use crate::{
         fields::{Own, deserializes_itself, owns_its_data, serializes_itself, time},
     },
     handler::{
-        Backoff, Dependency, FieldFromServices, FromServices, HandledEvent, HandlerDef, HandlerFuture, HandlerOptions,
-        HandlerOutput, Inject, Instance, Invocation, MissingService, OnDead, ServiceScope, Start, build, output, run,
+        AGGREGATES, Backoff, Dependency, EVENTS, FieldFromServices, FromServices, HANDLERS, HandledEvent, HandlerDef,
+        HandlerFuture, HandlerOptions, HandlerOutput, Inject, Instance, Invocation, MissingService, OnDead,
+        ServiceScope, Start, build, output, run,
     },
-    registration::{AGGREGATES, EVENTS, HANDLERS, MODULES, ModuleDef},
 };
 pub use chrono::{DateTime, Utc};
 pub use core;

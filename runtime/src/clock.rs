@@ -49,6 +49,11 @@ impl Clock {
         Self { manual: Some(Arc::new(AtomicI64::new(now.timestamp_micros()))) }
     }
 
+    /// Whether it only moves when told to.
+    pub(crate) fn is_manual(&self) -> bool {
+        self.manual.is_some()
+    }
+
     /// The current time.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {

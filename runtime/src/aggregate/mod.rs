@@ -3,6 +3,7 @@
 mod pending;
 mod version;
 
+pub(crate) use pending::PendingHandle;
 pub use pending::{PendingEvent, PendingEvents};
 pub use version::AggregateVersion;
 

@@ -20,6 +20,8 @@ pub struct PendingEvent {
     version: Option<u64>,
     // Made when first asked for: in-process dispatch to handlers that never look at it does not pay for it.
     id: OnceLock<EventId>,
+    // It was written into a transaction whose end has not been seen.
+    offered: bool,
 }
 
 impl PendingEvent {
@@ -30,6 +32,7 @@ impl PendingEvent {
             event: Arc::new(event),
             version,
             id: OnceLock::new(),
+            offered: false,
         }
     }
 
@@ -77,6 +80,10 @@ impl PendingEvent {
         &self.event
     }
 
+    pub(crate) fn is_offered(&self) -> bool {
+        self.offered
+    }
+
     pub(crate) fn meta(&self) -> EventMeta {
         let mut meta = EventMeta::new(
             self.id(),
@@ -99,7 +106,14 @@ impl Clone for PendingEvent {
     fn clone(&self) -> Self {
         // The id is settled first: a copy is the same event, so it must not get an id of its own later.
         let id = OnceLock::from(self.id());
-        Self { def: self.def, event: Arc::clone(&self.event), occurred_at: self.occurred_at, version: self.version, id }
+        Self {
+            def: self.def,
+            event: Arc::clone(&self.event),
+            occurred_at: self.occurred_at,
+            version: self.version,
+            id,
+            offered: self.offered,
+        }
     }
 }
 
@@ -156,7 +170,7 @@ impl PendingEvents {
         }
     }
 
-    /// Takes all events out; an event raised meanwhile is kept.
+    /// Takes all events out.
     pub(crate) fn take(&mut self) -> Vec<PendingEvent> {
         self.shared.as_ref().map_or_else(Vec::new, |shared| std::mem::take(&mut *lock(shared)))
     }
@@ -168,7 +182,7 @@ impl PendingEvents {
 }
 
 /// The unit of work's door to an aggregate's pending events.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct PendingHandle(Arc<Mutex<Vec<PendingEvent>>>);
 
 impl PendingHandle {
@@ -179,6 +193,13 @@ impl PendingHandle {
     /// Forgets the events with these ids: they are committed.
     pub(crate) fn forget(&self, committed: &[EventId]) {
         lock(&self.0).retain(|pending| !committed.contains(&pending.id()));
+    }
+
+    /// Marks the events with these ids: a transaction holds them, and may commit unseen.
+    pub(crate) fn offer(&self, ids: &[EventId]) {
+        for pending in lock(&self.0).iter_mut().filter(|pending| ids.contains(&pending.id())) {
+            pending.offered = true;
+        }
     }
 
     pub(crate) fn is_same(&self, other: &Self) -> bool {

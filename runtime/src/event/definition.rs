@@ -1,12 +1,6 @@
 //! What the program knows of an event and of an aggregate type: one static each, collected at link time.
 
-use std::{
-    any::{TypeId, type_name},
-    fmt,
-    sync::Arc,
-};
-
-use chrono::{DateTime, Utc};
+use std::{any::type_name, fmt, sync::Arc};
 
 use super::{AggregateId, AggregateType, AnyEvent, DomainEvent, PayloadError};
 
@@ -47,12 +41,9 @@ pub struct EventDef {
     pub aggregate: &'static str,
     /// Where the type was declared.
     pub source: Source,
-    pub(crate) type_name: fn() -> &'static str,
-    pub(crate) type_id: fn() -> TypeId,
     pub(crate) encode: fn(&AnyEvent) -> Result<Vec<u8>, PayloadError>,
     pub(crate) decode: fn(&[u8]) -> Result<Arc<AnyEvent>, PayloadError>,
     pub(crate) aggregate_id: fn(&AnyEvent) -> AggregateId,
-    pub(crate) occurred_at: fn(&AnyEvent) -> Option<DateTime<Utc>>,
 }
 
 impl EventDef {
@@ -67,15 +58,12 @@ impl EventDef {
             aliases: E::ALIASES,
             aggregate: <E::Aggregate as AggregateType>::NAME,
             source,
-            type_name: type_name::<E>,
-            type_id: TypeId::of::<E>,
             encode: |event| typed::<E>(event)?.encode(),
             decode: |payload| Ok(Arc::new(E::decode(payload)?)),
             aggregate_id: |event| match typed::<E>(event) {
                 Ok(event) => event.aggregate_id(),
                 Err(_) => AggregateId::from(""),
             },
-            occurred_at: |event| typed::<E>(event).ok().and_then(E::occurred_at),
         }
     }
 
@@ -103,7 +91,6 @@ pub struct AggregateDef {
     pub name: &'static str,
     /// Where the type was declared.
     pub source: Source,
-    pub(crate) type_id: fn() -> TypeId,
 }
 
 impl AggregateDef {
@@ -111,6 +98,6 @@ impl AggregateDef {
     #[doc(hidden)]
     #[must_use]
     pub const fn of<A: AggregateType>(source: Source) -> Self {
-        Self { name: A::NAME, source, type_id: TypeId::of::<A> }
+        Self { name: A::NAME, source }
     }
 }

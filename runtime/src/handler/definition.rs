@@ -95,7 +95,7 @@ pub struct Invocation<'a> {
     pub(crate) transaction: Option<&'a mut (dyn Any + Send)>,
 }
 
-// The three lookups below can only fail if the wiring, which start-up checked, put a value of another type there: a
+// The lookups below can only fail if the wiring, which start-up checked, put a value of another type there: a
 // defect of this crate. The panic is caught like a handler's own.
 impl<'a> Invocation<'a> {
     /// The event, as the type the handler is registered for.
@@ -120,6 +120,14 @@ impl<'a> Invocation<'a> {
         match self.bound.get(index).and_then(|bound| bound.downcast_ref()) {
             Some(bound) => bound,
             None => unreachable!("the service bound to this parameter is of another type"),
+        }
+    }
+
+    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only stores with SQL have transactions"))]
+    pub(crate) fn transaction<C: 'static>(&mut self) -> &'a mut C {
+        match self.transaction.take().and_then(|transaction| transaction.downcast_mut()) {
+            Some(connection) => connection,
+            None => unreachable!("the transaction bound to this parameter is of another type, or was taken before"),
         }
     }
 

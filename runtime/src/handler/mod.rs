@@ -1,17 +1,29 @@
 //! 3 · Who wants to know: handlers, how they are registered, wired to their services, and called.
 
+mod checks;
 mod definition;
+mod describe;
 mod inject;
+mod middleware;
 mod options;
 mod outcome;
+mod registration;
+mod registry;
 mod services;
 
+pub(crate) use checks::Declared;
 pub use definition::HandlerDef;
 pub(crate) use definition::MetaSource;
 #[doc(hidden)]
 pub use definition::{HandledEvent, HandlerFuture, Instance, Invocation, build, output, run};
-pub(crate) use inject::DependencyKind;
+pub(crate) use describe::Describe;
 pub use inject::{Attempt, Dependency, Inject};
+pub(crate) use middleware::{Call, call};
 pub use options::{Backoff, HandlerOptions, OnDead, Start};
 pub use outcome::{HandlerError, HandlerOutput, Verdict};
+pub use registration::Modules;
+pub(crate) use registration::PROBE;
+#[doc(hidden)]
+pub use registration::{AGGREGATES, EVENTS, HANDLERS};
+pub(crate) use registry::{Entry, Registry, Resolution, TransactionOffer, Wired};
 pub use services::{FieldFromServices, FromServices, MissingService, Service, ServiceScope, Services, Shared};

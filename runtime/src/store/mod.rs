@@ -4,10 +4,13 @@
 //! know these traits, the rows in [`record`] and the event, and nothing of handlers or the processor.
 
 mod capabilities;
+mod check;
 pub mod memory;
 pub mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(test)]
+mod tests;
 
 pub use capabilities::{Capabilities, Schema};
 pub use memory::MemoryStore;
@@ -61,11 +64,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// `aggregate_version` is not the successor of the aggregate's last one in the log;
     /// [`InvalidEvent`](crate::ErrorKind::InvalidEvent), naming event and field, for a value the store can't keep, and
     /// for an event id that is in the log already. After an error the caller rolls back.
-    fn append(
-        &self,
-        connection: &mut Self::Connection,
-        events: &[Envelope],
-    ) -> impl Future<Output = Result<()>> + Send;
+    fn append(&self, connection: &mut Self::Connection, events: &[Envelope])
+    -> impl Future<Output = Result<()>> + Send;
 
     /// Which of these events are in the log, as this connection sees it.
     fn contains(
@@ -168,11 +168,8 @@ pub trait DeadLetterStore: EventLog {
     ) -> impl Future<Output = Result<Marked>> + Send;
 
     /// Dead letters, newest first, of one handler or of all, at most `limit`.
-    fn dead_letters(
-        &self,
-        handler: Option<&str>,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<DeadLetter>>> + Send;
+    fn dead_letters(&self, handler: Option<&str>, limit: usize)
+    -> impl Future<Output = Result<Vec<DeadLetter>>> + Send;
 
     /// Turns a dead letter back into a delivery that is due at once, with no attempts counted; `false` if there is none
     /// with this id. Where its aggregate is parked behind it, it keeps its place at the head. Forgets a `once` mark of

@@ -216,17 +216,10 @@ impl DeadReason {
     /// The reason from its stored form; an unknown one counts as attempts used up.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        [
-            Self::Permanent,
-            Self::Undecodable,
-            Self::UnknownEvent,
-            Self::UnknownVersion,
-            Self::Crashed,
-            Self::Interrupted,
-        ]
-        .into_iter()
-        .find(|reason| reason.as_str() == text)
-        .unwrap_or(Self::AttemptsUsedUp)
+        [Self::Permanent, Self::Undecodable, Self::UnknownEvent, Self::UnknownVersion, Self::Crashed, Self::Interrupted]
+            .into_iter()
+            .find(|reason| reason.as_str() == text)
+            .unwrap_or(Self::AttemptsUsedUp)
     }
 }
 

@@ -1,0 +1,171 @@
+//! The handle on the runtime: what an application keeps in its state and calls.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    admin::Admin,
+    aggregate::AggregateRoot,
+    builder::Builder,
+    clock::Clock,
+    config::Config,
+    error::Result,
+    handler::{Describe, Registry},
+    processor::{Context, Processor},
+    store::{EventLog, MemoryStore, Store},
+    wake::Bell,
+    work::{Appended, Cause, DispatchReport, Outbound, UnitOfWork, dispatch},
+};
+
+/// The runtime: begins units of work, appends, dispatches, and makes the processor. Cheap to clone.
+///
+/// ```
+/// use domain_events::{prelude::*, DomainEvents};
+///
+/// #[derive(Debug, DomainEvent)]
+/// #[event(aggregate = Card)]
+/// struct CardArchivedEvent {
+///     #[event(aggregate_id)]
+///     card_id: String,
+/// }
+///
+/// #[aggregate_root]
+/// struct Card {
+///     #[aggregate(id)]
+///     id: String,
+///     events: PendingEvents,
+/// }
+///
+/// #[event_handler(CardArchivedEvent)]
+/// async fn forget(event: &CardArchivedEvent) {
+///     assert_eq!(event.card_id, "c1");
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> domain_events::Result<()> {
+/// let events = DomainEvents::builder().build()?;
+/// let mut card = Card { id: "c1".into(), events: PendingEvents::default() };
+/// card.raise(CardArchivedEvent { card_id: "c1".into() });
+/// let report = events.dispatch(&mut card).await;
+/// assert!(report.is_ok());
+/// assert_eq!(report.handled(), 1);
+/// # Ok(())
+/// # }
+/// ```
+pub struct DomainEvents<S: EventLog = MemoryStore>(pub(crate) Arc<Inner<S>>);
+
+pub(crate) struct Inner<S> {
+    pub(crate) store: Arc<S>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) clock: Clock,
+    pub(crate) config: Config,
+    /// Rung at every commit.
+    pub(crate) bell: Bell,
+    /// Rung when a person pauses, resumes, redrives or discards.
+    pub(crate) switch: Bell,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl DomainEvents<MemoryStore> {
+    /// Starts to put a runtime together.
+    pub fn builder() -> Builder<MemoryStore> {
+        Builder::new()
+    }
+}
+
+impl<S: Store> DomainEvents<S> {
+    /// Begins a unit of work: a transaction of the store that takes the application's writes and the events together.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the store can't be reached or stays locked.
+    pub async fn begin(&self) -> Result<UnitOfWork<S>> {
+        UnitOfWork::begin(&self.0.store, self.0.config.payload_limit, &self.0.bell).await
+    }
+
+    /// Writes an aggregate's pending events into a transaction that the application already has. Do it last before the
+    /// commit. See [`Appended`] for what to do after it (nothing, or one call).
+    ///
+    /// # Errors
+    ///
+    /// As for [`UnitOfWork::commit`]; roll the transaction back then.
+    pub async fn append<A: AggregateRoot>(
+        &self,
+        connection: &mut S::Connection,
+        aggregate: &mut A,
+    ) -> Result<Appended> {
+        let outbound = Outbound {
+            pending: aggregate.pending_mut().handle(),
+            aggregate_type: A::NAME,
+            aggregate_id: aggregate.aggregate_id(),
+        };
+        let limit = self.0.config.payload_limit;
+        let ids = outbound.append(&*self.0.store, connection, &Cause::default(), limit).await?;
+        Ok(Appended { pending: outbound.pending, ids, bell: self.0.bell.clone() })
+    }
+
+    /// Runs the handlers of the aggregate's pending events here and now, one after the other, without the log: for
+    /// programs that need no more, and for tests. Nothing is retried; a failing handler fails nobody, and the report
+    /// says what each one did. If the future is dropped, the events it had not come to are gone.
+    ///
+    /// A handler that takes the store's transaction gets one of its own, committed when it returns `Ok`.
+    pub async fn dispatch<A: AggregateRoot>(&self, aggregate: &mut A) -> DispatchReport {
+        let events = aggregate.pending_mut().take();
+        dispatch(&*self.0.store, &self.0.registry, events).await
+    }
+
+    /// The background task that moves subscriptions forward. Nothing runs before its `run` or `start`.
+    pub fn processor(&self) -> Processor<S> {
+        Processor::new(Context {
+            store: Arc::clone(&self.0.store),
+            registry: Arc::clone(&self.0.registry),
+            clock: self.0.clock.clone(),
+            config: self.0.config.clone(),
+            bell: self.0.bell.clone(),
+            switch: self.0.switch.clone(),
+            progress: Bell::new(),
+        })
+    }
+
+    /// What a person asks and does: subscriptions, dead letters, pause, redrive.
+    #[must_use]
+    pub fn admin(&self) -> Admin<S> {
+        Admin::new(Arc::clone(&self.0.store), Arc::clone(&self.0.registry), self.0.switch.clone())
+    }
+
+    /// The whole wiring as text, always the same for the same program: every event with its handlers, every group with
+    /// its handlers and their options. Made for a test that compares it with a file.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        Describe { registry: &self.0.registry, store: self.0.store.capabilities().name }.to_string()
+    }
+
+    /// What start-up found worth a look, though it did not stop for it.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.0.warnings
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &S {
+        &self.0.store
+    }
+
+    /// The clock that stamps events and times retries.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+}
+
+impl<S: EventLog> Clone for DomainEvents<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: EventLog> fmt::Debug for DomainEvents<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DomainEvents").field("registry", &self.0.registry).finish_non_exhaustive()
+    }
+}

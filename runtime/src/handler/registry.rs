@@ -1,0 +1,245 @@
+//! The wiring: every handler bound to its services, and for every event the handlers that take it.
+//!
+//! Built once, at start-up. After that an event finds its handlers by two array reads: its definition's place in the
+//! link-time slice is its index in `routes`.
+
+use std::{
+    any::{Any, TypeId},
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
+
+use super::{
+    definition::{HandledEvent, HandlerDef, Instance},
+    inject::DependencyKind,
+    options::HandlerOptions,
+    registration::{EVENTS, event_index},
+    services::{ServiceScope, Services},
+};
+use crate::event::EventDef;
+
+/// One handler, bound to its services.
+pub(crate) struct Wired {
+    pub(crate) def: &'static HandlerDef,
+    /// `group.name`.
+    pub(crate) name: Arc<str>,
+    pub(crate) options: HandlerOptions,
+    pub(crate) instance: Option<Instance>,
+    /// Whether it takes the store's transaction.
+    pub(crate) transactional: bool,
+    /// One per event it takes.
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// One event of one handler, ready to be called.
+pub(crate) struct Entry {
+    pub(crate) handled: &'static HandledEvent,
+    /// One per parameter after the event, in order; those that each call brings itself hold `()`.
+    pub(crate) bound: Box<[Arc<dyn Any + Send + Sync>]>,
+}
+
+impl Wired {
+    /// The entry for this event, if the handler takes it.
+    pub(crate) fn entry(&self, event: &'static EventDef) -> Option<&Entry> {
+        self.entries.iter().find(|entry| std::ptr::eq(entry.handled.event, event))
+    }
+
+    /// Whether it takes any version of an event of this name.
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        self.entries.iter().any(|entry| entry.handled.event.is_named(name))
+    }
+}
+
+impl fmt::Debug for Wired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Wired({})", self.name)
+    }
+}
+
+/// Where to find a handler's entry for one event.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Route {
+    pub(crate) handler: usize,
+    pub(crate) entry: usize,
+}
+
+/// What an envelope's name and version lead to.
+pub(crate) enum Resolution {
+    Known(&'static EventDef),
+    UnknownVersion(Vec<u32>),
+    UnknownEvent,
+}
+
+/// All events and handlers of a program, wired.
+pub(crate) struct Registry {
+    pub(crate) events: Vec<&'static EventDef>,
+    /// Sorted by name: the order of link-time collection is none.
+    pub(crate) handlers: Vec<Arc<Wired>>,
+    /// By the event's place in the link-time slice.
+    routes: Vec<Vec<Route>>,
+    /// For events that were given explicitly and are not in the slice.
+    explicit_routes: HashMap<usize, Vec<Route>>,
+    by_name: HashMap<&'static str, Vec<&'static EventDef>>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("events", &self.events).field("handlers", &self.handlers).finish()
+    }
+}
+
+/// What a handler that takes the transaction finds: the type of the store's connection, where it can be shared.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TransactionOffer {
+    pub(crate) store: &'static str,
+    pub(crate) connection: Option<TypeId>,
+}
+
+impl Registry {
+    /// Wires handlers to services, noting every problem instead of stopping at the first.
+    pub(crate) fn wire(
+        events: Vec<&'static EventDef>,
+        mut defs: Vec<&'static HandlerDef>,
+        services: &Services,
+        offer: TransactionOffer,
+        problems: &mut Vec<String>,
+    ) -> Self {
+        defs.sort_by_key(|def| (def.full_name(), def.source.file, def.source.line));
+        let handlers: Vec<_> = defs.iter().map(|def| Arc::new(wire_handler(def, services, offer, problems))).collect();
+
+        let mut routes = vec![Vec::new(); EVENTS.len()];
+        let mut explicit_routes = HashMap::<usize, Vec<Route>>::new();
+        for (handler, wired) in handlers.iter().enumerate() {
+            for (entry, bound) in wired.entries.iter().enumerate() {
+                let route = Route { handler, entry };
+                match event_index(bound.handled.event) {
+                    Some(index) => routes[index].push(route),
+                    None => explicit_routes.entry(address(bound.handled.event)).or_default().push(route),
+                }
+            }
+        }
+
+        let mut by_name = HashMap::<&'static str, Vec<&'static EventDef>>::new();
+        for event in &events {
+            for name in std::iter::once(&event.name).chain(event.aliases) {
+                by_name.entry(name).or_default().push(event);
+            }
+        }
+        Self { events, handlers, routes, explicit_routes, by_name }
+    }
+
+    /// The handlers of an event.
+    pub(crate) fn routes(&self, event: &'static EventDef) -> &[Route] {
+        match event_index(event) {
+            Some(index) => &self.routes[index],
+            None => self.explicit_routes.get(&address(event)).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    /// The handler and entry of a route of this registry.
+    pub(crate) fn entry(&self, route: Route) -> (&Arc<Wired>, &Entry) {
+        let wired = &self.handlers[route.handler];
+        (wired, &wired.entries[route.entry])
+    }
+
+    /// The event an envelope carries.
+    pub(crate) fn resolve(&self, name: &str, version: u32) -> Resolution {
+        match self.by_name.get(name) {
+            None => Resolution::UnknownEvent,
+            Some(defs) => match defs.iter().find(|def| def.version == version) {
+                Some(def) => Resolution::Known(def),
+                None => Resolution::UnknownVersion(defs.iter().map(|def| def.version).collect()),
+            },
+        }
+    }
+
+    /// The groups there are, each with its handlers, sorted.
+    pub(crate) fn groups(&self) -> BTreeMap<&'static str, Vec<&Arc<Wired>>> {
+        let mut groups = BTreeMap::<_, Vec<_>>::new();
+        for wired in &self.handlers {
+            groups.entry(wired.def.group()).or_default().push(wired);
+        }
+        groups
+    }
+}
+
+fn address(event: &'static EventDef) -> usize {
+    std::ptr::from_ref(event).addr()
+}
+
+fn wire_handler(
+    def: &'static HandlerDef,
+    services: &Services,
+    offer: TransactionOffer,
+    problems: &mut Vec<String>,
+) -> Wired {
+    let name = def.full_name();
+    let missing = |service: &str| {
+        format!(
+            "handler `{name}` needs `{service}`, which no service provides ({}); add `.with::<{service}>(..)` to Services",
+            def.source
+        )
+    };
+
+    let instance = def.instance.and_then(|build| {
+        let mut scope = ServiceScope::new(services);
+        let built = build(&mut scope);
+        let mut noted: Vec<_> = scope.into_missing().into_iter().map(|service| service.name).collect();
+        if let Err(error) = &built
+            && !noted.contains(&error.name)
+        {
+            noted.push(error.name.clone());
+        }
+        noted.dedup();
+        problems.extend(noted.iter().map(|service| missing(service)));
+        built.ok()
+    });
+
+    let mut lacking = Vec::new();
+    let mut transactional = false;
+    let mut refused = None;
+    let mut entries = Vec::with_capacity(def.events.len());
+    for handled in def.events {
+        let mut bound = Vec::with_capacity(handled.dependencies.len());
+        let transactions = handled
+            .dependencies
+            .iter()
+            .filter(|dependency| matches!(dependency.kind, DependencyKind::Transaction { .. }));
+        if transactions.count() > 1 {
+            problems.push(format!("handler `{name}` takes the transaction twice; there is one ({})", def.source));
+        }
+        for dependency in handled.dependencies {
+            bound.push(match dependency.kind {
+                DependencyKind::Call => nothing(),
+                DependencyKind::Service { name, bind } => bind(services).unwrap_or_else(|| {
+                    lacking.push(name());
+                    nothing()
+                }),
+                DependencyKind::Transaction { name, connection } => {
+                    transactional = true;
+                    if offer.connection != Some(connection()) {
+                        refused = Some(name());
+                    }
+                    nothing()
+                }
+            });
+        }
+        entries.push(Entry { handled, bound: bound.into() });
+    }
+    lacking.sort_unstable();
+    lacking.dedup();
+    problems.extend(lacking.iter().map(|service| missing(service)));
+    if let Some(connection) = refused {
+        problems.push(format!(
+            "handler `{name}` takes `&mut {connection}`, but the store `{}` has no transactions of that kind ({}); use \
+             the store that has, or take the parameter away and make the handler idempotent",
+            offer.store, def.source
+        ));
+    }
+    Wired { def, name: name.into(), options: def.options, instance, transactional, entries }
+}
+
+fn nothing() -> Arc<dyn Any + Send + Sync> {
+    Arc::new(())
+}

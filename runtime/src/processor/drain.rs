@@ -1,0 +1,59 @@
+//! Delivering what there is and no more: for batch programs, migrations and small examples.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use super::{Context, key};
+use crate::{
+    error::Result,
+    handler::Wired,
+    store::{
+        Store,
+        record::{Parked, ParkedState},
+    },
+    wake::Listener,
+};
+
+/// Looks again after this time even if nothing was written: another process may do the work.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Resolves when these handlers have done everything that is in the log at this moment.
+pub(super) async fn drained<S: Store>(
+    context: &Context<S>,
+    handlers: &[Arc<Wired>],
+    progress: &mut Listener,
+) -> Result<()> {
+    let head = context.store.head().await?.after;
+    loop {
+        progress.clear();
+        if is_done(context, handlers, head).await? {
+            return Ok(());
+        }
+        // Whichever comes first; a ring that is missed is made up for by the next look.
+        let _ = tokio::time::timeout(LOOK, progress.heard()).await;
+    }
+}
+
+async fn is_done<S: Store>(context: &Context<S>, handlers: &[Arc<Wired>], head: i64) -> Result<bool> {
+    let states = context.store.subscriptions().await?;
+    let ours = |handler: &str| handlers.iter().find(|wired| *wired.name == *handler);
+    for state in &states {
+        let Some(wired) = ours(&state.id.handler) else { continue };
+        if state.id.partition < wired.options.partitions && state.lag > 0 && state.position.after < head {
+            return Ok(false);
+        }
+    }
+    for wired in handlers {
+        let parked = context.store.parked(&wired.name, usize::MAX).await?;
+        if parked.iter().any(|row| row.position <= head && !waits_for_a_person(row, &parked)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a parked delivery is, or stands behind, a dead letter that holds its aggregate.
+fn waits_for_a_person(row: &Parked, all: &[Parked]) -> bool {
+    let dead: HashSet<_> =
+        all.iter().filter(|row| row.state == ParkedState::Dead).map(|row| key::of_aggregate(&row.aggregate)).collect();
+    dead.contains(&key::of_aggregate(&row.aggregate))
+}

@@ -1,0 +1,299 @@
+//! A queue per aggregate: within one, deliveries run one at a time and in log order; across them, in parallel.
+//!
+//! A lane's items come from the window, or from parked deliveries; they stand in log order, and only the first one is
+//! ever tried. When it fails, it is parked, and with it everything behind it in the lane: the window moves on without
+//! them. Nothing here does I/O.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+};
+
+use chrono::{DateTime, Utc};
+
+use super::{tail::TailEvent, window::Ticket};
+use crate::{
+    event::EventId,
+    store::record::{AggregateKey, Parked, ParkedState},
+};
+
+/// One delivery of a lane.
+struct Item {
+    position: i64,
+    event: Option<Arc<TailEvent>>,
+    place: Place,
+}
+
+enum Place {
+    /// In the window: nothing is stored about it.
+    Window { ticket: Ticket },
+    /// Parked: the position has moved past it, this row keeps it.
+    Parked(Parked),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Its first item can be tried.
+    Ready,
+    /// Its first item is being tried.
+    Running,
+    /// Its first item is due at this time.
+    Until(DateTime<Utc>),
+    /// Its first item is a dead letter that a person must see to.
+    Blocked,
+}
+
+struct Lane {
+    items: VecDeque<Item>,
+    state: State,
+}
+
+/// All lanes of a subscription that have something in them.
+#[derive(Default)]
+pub(super) struct Lanes {
+    lanes: HashMap<u64, Lane>,
+    ready: VecDeque<u64>,
+    due: BTreeSet<(DateTime<Utc>, u64)>,
+    parked: usize,
+}
+
+/// The first item of a lane, to be tried now.
+pub(super) struct Job {
+    pub(super) key: u64,
+    pub(super) position: i64,
+    pub(super) event: Option<Arc<TailEvent>>,
+    /// Attempts that were begun before this one.
+    pub(super) attempts: u32,
+    /// Whether an earlier attempt took its process down.
+    pub(super) crashed: bool,
+}
+
+/// What must be written, and what the window may forget, after a lane has changed.
+#[derive(Default)]
+pub(super) struct Changes {
+    pub(super) tickets: Vec<Ticket>,
+    pub(super) parked: Vec<Parked>,
+    pub(super) settled: Vec<i64>,
+}
+
+impl Lanes {
+    /// Puts a parked delivery back where it was; to be called in log order, before anything is admitted.
+    pub(super) fn restore(&mut self, key: u64, row: Parked) {
+        self.parked += 1;
+        let item = Item { position: row.position, event: None, place: Place::Parked(row) };
+        match self.lanes.get_mut(&key) {
+            Some(lane) => lane.items.push_back(item),
+            None => {
+                self.lanes.insert(key, Lane { items: VecDeque::from([item]), state: State::Ready });
+                self.advance(key);
+            }
+        }
+    }
+
+    /// Takes an event out of the log in. Behind a parked one that waits, it is parked at once.
+    pub(super) fn admit(
+        &mut self,
+        event: Arc<TailEvent>,
+        position: i64,
+        ticket: Ticket,
+        now: DateTime<Utc>,
+    ) -> Changes {
+        let key = event.key;
+        match self.lanes.get_mut(&key) {
+            None => {
+                let item = Item { position, event: Some(event), place: Place::Window { ticket } };
+                self.lanes.insert(key, Lane { items: VecDeque::from([item]), state: State::Ready });
+                self.ready.push_back(key);
+                Changes::default()
+            }
+            Some(lane) if lane.waits_parked() => {
+                let row = waiting(&event, position, now);
+                self.parked += 1;
+                lane.items.push_back(Item { position, event: None, place: Place::Parked(row.clone()) });
+                Changes { tickets: vec![ticket], parked: vec![row], settled: Vec::new() }
+            }
+            Some(lane) => {
+                lane.items.push_back(Item { position, event: Some(event), place: Place::Window { ticket } });
+                Changes::default()
+            }
+        }
+    }
+
+    /// Lets those be tried that are due.
+    pub(super) fn wake(&mut self, now: DateTime<Utc>) {
+        while let Some((at, key)) = self.due.first().copied()
+            && at <= now
+        {
+            self.due.remove(&(at, key));
+            self.set(key, State::Ready);
+            self.ready.push_back(key);
+        }
+    }
+
+    /// When the next one is due.
+    pub(super) fn next_due(&self) -> Option<DateTime<Utc>> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Whether something could be tried now.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// How many deliveries are parked.
+    pub(super) fn parked(&self) -> usize {
+        self.parked
+    }
+
+    /// The next item to try; its lane runs from now on.
+    pub(super) fn start(&mut self) -> Option<Job> {
+        let key = self.ready.pop_front()?;
+        let lane = self.lanes.get_mut(&key)?;
+        lane.state = State::Running;
+        let item = lane.items.front()?;
+        let (attempts, crashed) = match &item.place {
+            Place::Window { .. } => (0, false),
+            Place::Parked(row) => (row.attempts, row.state == ParkedState::Running),
+        };
+        Some(Job { key, position: item.position, event: item.event.clone(), attempts, crashed })
+    }
+
+    /// Makes the running item's attempt known before it is begun, so that a crash is laid at its door.
+    pub(super) fn arm(&mut self, key: u64, attempts: u32, now: DateTime<Utc>) -> Changes {
+        self.park(key, ParkedState::Running, attempts, now, None, false)
+    }
+
+    /// The running item is done.
+    pub(super) fn settle(&mut self, key: u64) -> Changes {
+        let mut changes = Changes::default();
+        if let Some(item) = self.lanes.get_mut(&key).and_then(|lane| lane.items.pop_front()) {
+            match item.place {
+                Place::Window { ticket } => changes.tickets.push(ticket),
+                Place::Parked(row) => {
+                    self.parked -= 1;
+                    changes.settled.push(row.position);
+                }
+            }
+        }
+        self.advance(key);
+        changes
+    }
+
+    /// The running item failed and is to be tried again at `at`.
+    pub(super) fn retry(&mut self, key: u64, attempts: u32, at: DateTime<Utc>, error: String) -> Changes {
+        let changes = self.park(key, ParkedState::Retrying, attempts, at, Some(error), true);
+        self.hold(key, State::Until(at));
+        changes
+    }
+
+    /// The running item is a dead letter, and everything behind it waits for a person.
+    pub(super) fn block(&mut self, key: u64, attempts: u32, now: DateTime<Utc>, error: String) -> Changes {
+        let changes = self.park(key, ParkedState::Dead, attempts, now, Some(error), true);
+        self.hold(key, State::Blocked);
+        changes
+    }
+
+    /// The running item could not be tried; it is tried again at `at`, and the attempt does not count.
+    pub(super) fn repeat(&mut self, key: u64, at: DateTime<Utc>) -> Changes {
+        let mut changes = Changes::default();
+        if let Some(item) = self.lanes.get_mut(&key).and_then(|lane| lane.items.front_mut())
+            && let Place::Parked(row) = &mut item.place
+            && row.state == ParkedState::Running
+        {
+            row.state = ParkedState::Retrying;
+            row.attempts = row.attempts.saturating_sub(1);
+            row.next_at = at;
+            changes.parked.push(row.clone());
+        }
+        self.hold(key, State::Until(at));
+        changes
+    }
+
+    /// Parks a lane's first item in this state and, where it waits from now on, all behind it.
+    fn park(
+        &mut self,
+        key: u64,
+        state: ParkedState,
+        attempts: u32,
+        next_at: DateTime<Utc>,
+        error: Option<String>,
+        all: bool,
+    ) -> Changes {
+        let mut changes = Changes::default();
+        let Some(lane) = self.lanes.get_mut(&key) else { return changes };
+        let take = if all { lane.items.len() } else { 1 };
+        for (index, item) in lane.items.iter_mut().take(take).enumerate() {
+            let first = index == 0;
+            let row = match &mut item.place {
+                Place::Window { ticket } => {
+                    let Some(event) = &item.event else { continue };
+                    changes.tickets.push(*ticket);
+                    self.parked += 1;
+                    let row = waiting(event, item.position, next_at);
+                    item.place = Place::Parked(row.clone());
+                    row
+                }
+                Place::Parked(_) if !first => continue,
+                Place::Parked(row) => row.clone(),
+            };
+            let row = if first {
+                Parked { state, attempts, next_at, error: error.clone().or(row.error), ..row }
+            } else {
+                row
+            };
+            if all {
+                // It may be a while: the log keeps the event, memory need not.
+                item.event = None;
+            }
+            item.place = Place::Parked(row.clone());
+            changes.parked.push(row);
+        }
+        changes
+    }
+
+    /// What a lane does next, after its first item has left or been restored.
+    fn advance(&mut self, key: u64) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        let state = match lane.items.front().map(|item| &item.place) {
+            None => {
+                self.lanes.remove(&key);
+                return;
+            }
+            Some(Place::Parked(row)) if row.state == ParkedState::Dead => State::Blocked,
+            Some(Place::Parked(row)) if row.state == ParkedState::Retrying => State::Until(row.next_at),
+            Some(_) => State::Ready,
+        };
+        self.hold(key, state);
+    }
+
+    fn hold(&mut self, key: u64, state: State) {
+        self.set(key, state);
+        match state {
+            State::Ready => self.ready.push_back(key),
+            State::Until(at) => {
+                self.due.insert((at, key));
+            }
+            State::Running | State::Blocked => {}
+        }
+    }
+
+    fn set(&mut self, key: u64, state: State) {
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.state = state;
+        }
+    }
+}
+
+impl Lane {
+    /// Whether its first item is parked and not about to be tried.
+    fn waits_parked(&self) -> bool {
+        let parked = self.items.front().is_some_and(|item| matches!(item.place, Place::Parked(_)));
+        parked && matches!(self.state, State::Until(_) | State::Blocked)
+    }
+}
+
+fn waiting(event: &TailEvent, position: i64, next_at: DateTime<Utc>) -> Parked {
+    let meta = &event.envelope.meta;
+    let (aggregate, event): (AggregateKey, EventId) = (meta.into(), meta.id);
+    Parked { aggregate, position, event, state: ParkedState::Waiting, attempts: 0, next_at, error: None }
+}

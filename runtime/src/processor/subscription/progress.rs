@@ -1,0 +1,131 @@
+//! What a subscription has done and not yet written down, and when to write it.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use crate::event::EventId;
+use crate::{
+    handler::Verdict,
+    processor::{lanes::Changes, verdict::Outcome, window::Window},
+    store::record::{Checkpoint, DeadLetter, Lease, Position},
+};
+
+/// So many deliveries are written down at the latest ...
+const WORK_PER_CHECKPOINT: usize = 256;
+/// ... or after this time; events that were only passed over may wait longer.
+const WORK_WAITS: Duration = Duration::from_millis(50);
+const PASSED_WAITS: Duration = Duration::from_millis(100);
+
+/// The window, and the next checkpoint as it grows.
+pub(super) struct Progress {
+    pub(super) window: Window,
+    pending: Checkpoint,
+    /// Deliveries decided since the last checkpoint.
+    work: usize,
+    dirty_since: Option<Instant>,
+}
+
+impl Progress {
+    pub(super) fn new(lease: Lease) -> Self {
+        Self { window: Window::default(), pending: Checkpoint::new(lease), work: 0, dirty_since: None }
+    }
+
+    /// Takes in what changed in the lanes.
+    pub(super) fn apply(&mut self, changes: Changes) {
+        for ticket in changes.tickets {
+            self.window.done(ticket);
+        }
+        self.pending.parked.extend(changes.parked);
+        self.pending.settled.extend(changes.settled);
+        self.touch();
+    }
+
+    /// Takes in a stretch with nothing to do in it.
+    pub(super) fn pass(&mut self, resume: Position) {
+        self.window.pass(resume);
+        self.touch();
+    }
+
+    /// Counts a delivery that was decided.
+    pub(super) fn worked(&mut self) {
+        self.work += 1;
+    }
+
+    pub(super) fn bury(&mut self, letter: DeadLetter) {
+        self.pending.dead.push(letter);
+    }
+
+    /// What becomes of the mark a `once` handler's event was given.
+    pub(super) fn once(&mut self, event: EventId, outcome: &Outcome) {
+        match outcome {
+            Outcome::Handled | Outcome::Failed { verdict: Verdict::Discard, .. } => self.pending.once_done.push(event),
+            Outcome::Failed { .. } => self.pending.once_failed.push(event),
+            Outcome::Dead { .. } | Outcome::StoreFailed { .. } | Outcome::LeaseLost => {}
+        }
+    }
+
+    /// The suspicion after a crash is over.
+    pub(super) fn calm(&mut self) {
+        self.pending.calm = true;
+    }
+
+    fn touch(&mut self) {
+        self.dirty_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether there is nothing to write down.
+    pub(super) fn is_written(&mut self) -> bool {
+        if let Some(reached) = self.window.take_reached() {
+            self.pending.position = Some(reached);
+        }
+        let Checkpoint { lease: _, position, parked, settled, dead, once_done, once_failed, calm } = &self.pending;
+        position.is_none()
+            && parked.is_empty()
+            && settled.is_empty()
+            && dead.is_empty()
+            && once_done.is_empty()
+            && once_failed.is_empty()
+            && !calm
+    }
+
+    /// Whether it is time to write: `idle` says that nothing more will come by itself.
+    pub(super) fn is_due(&mut self, idle: bool) -> bool {
+        if self.is_written() {
+            self.dirty_since = None;
+            self.work = 0;
+            return false;
+        }
+        let waited = self.dirty_since.map_or(Duration::ZERO, |since| since.elapsed());
+        let worked = self.has_work();
+        self.work >= WORK_PER_CHECKPOINT
+            || (worked && (idle || waited >= WORK_WAITS))
+            || waited >= PASSED_WAITS
+            || self.pending.calm
+    }
+
+    /// When it will be time to write, if nothing else happens; `None` if that is now, or there is nothing.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        let wait = if self.has_work() { WORK_WAITS } else { PASSED_WAITS };
+        self.dirty_since.map(|since| since + wait).filter(|at| *at > Instant::now())
+    }
+
+    fn has_work(&self) -> bool {
+        self.work > 0 || !self.pending.parked.is_empty() || !self.pending.settled.is_empty()
+    }
+
+    /// The checkpoint to write; the next one starts empty.
+    pub(super) fn take(&mut self) -> Checkpoint {
+        self.work = 0;
+        self.dirty_since = None;
+        let empty = Checkpoint::new(self.pending.lease.clone());
+        let mut checkpoint = std::mem::replace(&mut self.pending, empty);
+        // A delivery can be parked, tried again and settled between two checkpoints: the last word counts.
+        let mut decided: HashSet<_> = checkpoint.settled.iter().copied().collect();
+        checkpoint.parked.reverse();
+        checkpoint.parked.retain(|row| decided.insert(row.position));
+        checkpoint.parked.reverse();
+        checkpoint
+    }
+}

@@ -1,0 +1,374 @@
+//! From one reading of the stored state to the next: the loop that reads, delivers and writes.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use tokio::{
+    sync::watch,
+    task::{Id, JoinError, JoinSet},
+};
+
+use super::{Orders, Subscription, patience, progress::Progress};
+use crate::{
+    handler::{HandlerOptions, OnDead, Verdict},
+    processor::{
+        delivery::{Attempt, Attempted},
+        key,
+        lanes::{Job, Lanes},
+        tail::{TailEvent, TailPage},
+        verdict::{Next, Outcome, next},
+    },
+    store::{
+        Store,
+        record::{DeadLetter, DeadReason, Parked, ParkedState, Position},
+    },
+};
+
+/// How long a delivery waits whose store failed.
+const STORE_PAUSE: Duration = Duration::from_millis(200);
+
+/// How a session ended.
+pub(super) enum End {
+    Stopped,
+    LeaseLost,
+    /// A person did something: begin again from what is stored.
+    Again {
+        position: Position,
+        crashes: u32,
+    },
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What is remembered between one reading of the stored state and the next.
+pub(super) struct Session<'a, S> {
+    subscription: &'a mut Subscription<S>,
+    orders: Orders,
+    lanes: Lanes,
+    progress: Progress,
+    /// A page whose events are being admitted, and how many were.
+    page: Option<(Arc<TailPage>, usize)>,
+    /// Where the next page begins.
+    read_from: Position,
+    /// There was nothing behind `read_from` when last looked.
+    caught_up: bool,
+    /// The last position that is stored.
+    kept: Position,
+    /// Attempts under way, by task: the lane, and the attempt's number.
+    running: JoinSet<Attempted>,
+    attempts: HashMap<Id, (u64, u32)>,
+    /// Attempts that begin when the next checkpoint is written, and those that wait for the one being written.
+    armed: Vec<Job>,
+    arming: Vec<Job>,
+    /// After a crash: how many deliveries are still made one at a time, each made known before it is begun.
+    careful: Option<usize>,
+    /// The warning that too much is parked was given.
+    full: bool,
+}
+
+impl<'a, S: Store> Session<'a, S> {
+    /// Reads the parked deliveries; `None` if the subscription is to end before that succeeds.
+    pub(super) async fn begin(subscription: &'a mut Subscription<S>) -> Option<Self> {
+        let rows = patience::parked(subscription).await?;
+        let options = &subscription.wired.options;
+        let now = subscription.context.clock.now();
+        let mut lanes = Lanes::default();
+        for row in rows {
+            let key = key::of_aggregate(&row.aggregate);
+            if subscription.owns(key) {
+                lanes.restore(key, after_crash(row, options, now));
+            }
+        }
+        let orders = *subscription.orders.borrow_and_update();
+        let crashes = subscription.claim.crashes;
+        if crashes > 0 {
+            tracing::warn!(subscription = %subscription.claim.lease.subscription, crashes,
+                "its last holder ended without giving it back; delivering one event at a time for a while");
+        }
+        Some(Self {
+            orders,
+            lanes,
+            progress: Progress::new(subscription.claim.lease.clone()),
+            page: None,
+            read_from: subscription.claim.position.clone(),
+            caught_up: false,
+            kept: subscription.claim.position.clone(),
+            running: JoinSet::new(),
+            attempts: HashMap::new(),
+            armed: Vec::new(),
+            arming: Vec::new(),
+            careful: (crashes > 0).then_some(subscription.context.config.batch),
+            full: false,
+            subscription,
+        })
+    }
+
+    pub(super) async fn run(mut self) -> End {
+        let mut bell = self.subscription.context.bell.listen();
+        let mut orders: watch::Receiver<Orders> = self.subscription.orders.clone();
+        let mut reading: Option<Boxed<Option<Arc<TailPage>>>> = None;
+        let mut writing: Option<(Option<Position>, Boxed<bool>)> = None;
+        let mut drain_until: Option<Instant> = None;
+        loop {
+            let now = *orders.borrow_and_update();
+            if now.lost {
+                return End::LeaseLost;
+            }
+            let draining = now.stop || now.revision != self.orders.revision;
+            if draining {
+                let grace = self.subscription.context.config.grace;
+                let until = *drain_until.get_or_insert_with(|| Instant::now() + grace);
+                let past = Instant::now() >= until;
+                if past {
+                    self.abandon();
+                }
+                let idle = self.running.is_empty() && self.armed.is_empty() && self.arming.is_empty();
+                if past || (idle && writing.is_none() && self.progress.is_written()) {
+                    if now.stop {
+                        return End::Stopped;
+                    }
+                    return End::Again { position: self.kept, crashes: u32::from(self.careful.is_some()) };
+                }
+            } else if !self.orders.paused {
+                self.admit();
+                self.launch();
+                if reading.is_none() && self.wants_page() {
+                    bell.clear();
+                    reading = Some(Box::pin(patience::read(self.subscription, self.read_from.clone())));
+                }
+            }
+            let idle = draining || !self.armed.is_empty() || self.is_idle();
+            if writing.is_none() && self.progress.is_due(idle) {
+                let checkpoint = self.progress.take();
+                self.arming.append(&mut self.armed);
+                let position = checkpoint.position.clone();
+                writing = Some((position, Box::pin(patience::write(self.subscription, checkpoint))));
+            }
+
+            // Every arm is cancel-safe: the two futures stay where they are, the rest are made to be asked again.
+            let timer = self.next_timer(drain_until);
+            tokio::select! {
+                Some(joined) = self.running.join_next_with_id(), if !self.running.is_empty() => {
+                    if self.attempted(joined).is_break() {
+                        return End::LeaseLost;
+                    }
+                }
+                page = output(reading.as_mut()) => {
+                    reading = None;
+                    self.caught_up = page.is_none();
+                    self.page = page.map(|page| (page, 0));
+                }
+                written = output(writing.as_mut().map(|(_, writing)| writing)) => {
+                    let position = writing.take().and_then(|(position, _)| position);
+                    if !written {
+                        return End::LeaseLost;
+                    }
+                    self.kept = position.unwrap_or(self.kept);
+                    for job in std::mem::take(&mut self.arming) {
+                        self.begin_attempt(job);
+                    }
+                }
+                () = bell.heard(), if self.caught_up => self.caught_up = false,
+                () = sleep_until(timer), if timer.is_some() => {}
+                changed = orders.changed() => if changed.is_err() {
+                    return End::LeaseLost;
+                },
+            }
+        }
+    }
+
+    fn wants_page(&mut self) -> bool {
+        let config = &self.subscription.context.config;
+        let full = self.lanes.parked() >= config.parked_limit;
+        if full && !self.full {
+            tracing::warn!(handler = %self.subscription.wired.name, parked = self.lanes.parked(),
+                "so many deliveries are parked that no more are read; mend the cause, or discard its dead letters");
+        }
+        self.full = full;
+        self.page.is_none() && !self.caught_up && !full && self.progress.window.len() < config.batch
+    }
+
+    /// Takes events of the page into the window, as far as there is room.
+    fn admit(&mut self) {
+        let Some((page, mut taken)) = self.page.take() else { return };
+        let now = self.subscription.context.clock.now();
+        while let Some((event, resume)) = page.events.get(taken) {
+            if self.progress.window.len() >= self.subscription.context.config.batch {
+                self.page = Some((page, taken));
+                return;
+            }
+            taken += 1;
+            if self.subscription.takes(event) {
+                let ticket = self.progress.window.push(resume.clone());
+                let position = event.envelope.meta.position.unwrap_or(resume.after);
+                let changes = self.lanes.admit(Arc::clone(event), position, ticket, now);
+                self.progress.apply(changes);
+            } else {
+                self.progress.pass(resume.clone());
+            }
+        }
+        self.progress.pass(page.end.clone());
+        self.read_from = page.end.clone();
+    }
+
+    /// Begins as many attempts as may run at a time.
+    fn launch(&mut self) {
+        let now = self.subscription.context.clock.now();
+        self.lanes.wake(now);
+        let limit = self.concurrency();
+        while self.running.len() + self.armed.len() + self.arming.len() < limit {
+            let Some(job) = self.lanes.start() else { break };
+            // What has failed before, or is under suspicion, is made known before it is begun: if it takes the process
+            // down, that attempt is found and counted. A delivery that is only to be buried is not begun.
+            if (self.careful.is_some() || job.attempts > 0) && !self.is_spent(&job) {
+                let changes = self.lanes.arm(job.key, job.attempts + 1, now);
+                self.progress.apply(changes);
+                self.armed.push(job);
+            } else {
+                self.begin_attempt(job);
+            }
+        }
+        // Once everything readable was tried and nothing is left to do, the suspicion is over.
+        if self.careful == Some(0) || (self.careful.is_some() && self.caught_up && self.is_idle()) {
+            self.careful = None;
+            self.progress.calm();
+        }
+    }
+
+    fn concurrency(&self) -> usize {
+        let one_writer = !self.subscription.context.store.capabilities().concurrent_writers;
+        if self.careful.is_some() || (self.subscription.wired.transactional && one_writer) {
+            return 1;
+        }
+        usize::from(self.subscription.wired.options.concurrency)
+    }
+
+    /// Whether its attempts are used up, the last one by a crash.
+    fn is_spent(&self, job: &Job) -> bool {
+        job.crashed && job.attempts >= self.subscription.wired.options.max_attempts
+    }
+
+    fn begin_attempt(&mut self, job: Job) {
+        let spent = self.is_spent(&job);
+        let number = if spent { job.attempts } else { job.attempts + 1 };
+        let attempt = Attempt {
+            context: Arc::clone(&self.subscription.context),
+            wired: Arc::clone(&self.subscription.wired),
+            lease: self.subscription.claim.lease.clone(),
+            event: job.event,
+            position: job.position,
+            number,
+        };
+        let task = if spent { self.running.spawn(attempt.bury_crashed()) } else { self.running.spawn(attempt.make()) };
+        self.attempts.insert(task.id(), (job.key, number));
+        self.careful = self.careful.map(|left| left.saturating_sub(1));
+    }
+
+    /// What follows an attempt; `Break` if the lease is lost.
+    fn attempted(&mut self, joined: Result<(Id, Attempted), JoinError>) -> std::ops::ControlFlow<()> {
+        let (task, Attempted { outcome, event }) = joined.unwrap_or_else(|error| {
+            // Handlers' panics are caught further in: this is a defect of ours, and must not cost the delivery.
+            let outcome =
+                Outcome::Failed { verdict: Verdict::Retry, error: format!("the delivery's task ended: {error}") };
+            (error.id(), Attempted { outcome, event: None })
+        });
+        let Some((key, attempts)) = self.attempts.remove(&task) else { return std::ops::ControlFlow::Continue(()) };
+        let now = self.subscription.context.clock.now();
+        let options = self.subscription.wired.options;
+        if options.once
+            && let Some(event) = &event
+        {
+            self.progress.once(event.envelope.meta.id, &outcome);
+        }
+        let changes = match next(outcome, attempts, &options) {
+            Next::Leave => return std::ops::ControlFlow::Break(()),
+            Next::Settle => self.lanes.settle(key),
+            Next::Repeat => self.lanes.repeat(key, later(now, STORE_PAUSE)),
+            Next::Retry { wait, error } => self.lanes.retry(key, attempts, later(now, wait), error),
+            Next::Bury { reason, error } => {
+                if let Some(event) = event {
+                    self.bury(&event, attempts, reason, &error, now);
+                }
+                match options.on_dead {
+                    OnDead::Continue => self.lanes.settle(key),
+                    OnDead::Park => self.lanes.block(key, attempts, now, error),
+                }
+            }
+        };
+        self.progress.worked();
+        self.progress.apply(changes);
+        std::ops::ControlFlow::Continue(())
+    }
+
+    fn bury(&mut self, event: &TailEvent, attempts: u32, reason: DeadReason, error: &str, now: DateTime<Utc>) {
+        let (handler, meta) = (&self.subscription.wired.name, &event.envelope.meta);
+        tracing::error!(target: "domain_events::delivery", %handler, event = %meta.name, event_id = %meta.id,
+            aggregate_id = %meta.aggregate_id, %reason, attempts, %error, "dead letter");
+        let envelope = event.envelope.clone();
+        self.progress.bury(DeadLetter::new(Arc::clone(handler), envelope, attempts, reason, error.to_owned(), now));
+    }
+
+    /// Leaves what still runs to the next holder.
+    fn abandon(&mut self) {
+        if !self.running.is_empty() {
+            tracing::warn!(handler = %self.subscription.wired.name, unfinished = self.running.len(),
+                "the grace time is over; what still runs is left to the next holder");
+        }
+        self.running.abort_all();
+        self.attempts.clear();
+        self.armed.clear();
+        self.arming.clear();
+    }
+
+    fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.armed.is_empty() && self.arming.is_empty() && !self.lanes.has_ready()
+    }
+
+    /// When to look again without being called.
+    fn next_timer(&self, drain_until: Option<Instant>) -> Option<Instant> {
+        let clock = &self.subscription.context.clock;
+        let retry = self.lanes.next_due().filter(|_| drain_until.is_none() && !self.orders.paused).map(|at| {
+            let wait = (at - clock.now()).to_std().unwrap_or_default();
+            // A manual clock tells nobody that it was moved.
+            Instant::now() + if clock.is_manual() { wait.min(Duration::from_millis(5)) } else { wait }
+        });
+        [retry, self.progress.due_at(), drain_until].into_iter().flatten().min()
+    }
+}
+
+/// A delivery found `Running` took its process down: that was an attempt like any other, and the next one waits.
+fn after_crash(row: Parked, options: &HandlerOptions, now: DateTime<Utc>) -> Parked {
+    if row.state != ParkedState::Running || row.attempts >= options.max_attempts {
+        return row;
+    }
+    let error = format!("its process ended during attempt {}", row.attempts);
+    let next_at = later(now, options.backoff.jittered(row.attempts));
+    Parked { state: ParkedState::Retrying, next_at, error: Some(error), ..row }
+}
+
+/// The future's output, or never if there is none.
+async fn output<T>(future: Option<&mut Boxed<T>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at.into()).await;
+    }
+}
+
+fn later(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
+    chrono::Duration::from_std(wait)
+        .ok()
+        .and_then(|wait| now.checked_add_signed(wait))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}

@@ -1,0 +1,146 @@
+//! The log, read once for all subscriptions of the process that stand at the same place, and decoded once.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, OnceLock},
+};
+
+use tokio::sync::Mutex;
+
+use super::{Context, key};
+use crate::{
+    error::Result,
+    event::{AnyEvent, Envelope, EventDef},
+    handler::{Registry, Resolution},
+    store::{
+        Store,
+        record::{DeadReason, Position},
+    },
+};
+
+/// How many pages are kept for subscriptions that come by a little later.
+const PAGES: usize = 4;
+/// About how many bytes of payload a page should hold: large events make short pages.
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// One event out of the log.
+pub(super) struct TailEvent {
+    pub(super) envelope: Envelope,
+    pub(super) key: u64,
+    decoded: OnceLock<std::result::Result<(&'static EventDef, Arc<AnyEvent>), Undeliverable>>,
+}
+
+/// Why no handler can be given this event.
+#[derive(Debug, Clone)]
+pub(super) struct Undeliverable {
+    pub(super) reason: DeadReason,
+    pub(super) error: String,
+}
+
+impl TailEvent {
+    pub(super) fn new(envelope: Envelope) -> Arc<Self> {
+        let key = key::of_event(&envelope.meta);
+        Arc::new(Self { envelope, key, decoded: OnceLock::new() })
+    }
+
+    /// The event itself, decoded when the first handler asks.
+    pub(super) fn decode(
+        &self,
+        registry: &Registry,
+    ) -> std::result::Result<(&'static EventDef, &Arc<AnyEvent>), &Undeliverable> {
+        let decoded = self.decoded.get_or_init(|| decode(&self.envelope, registry));
+        decoded.as_ref().map(|(def, event)| (*def, event))
+    }
+}
+
+fn decode(
+    envelope: &Envelope,
+    registry: &Registry,
+) -> std::result::Result<(&'static EventDef, Arc<AnyEvent>), Undeliverable> {
+    let meta = &envelope.meta;
+    match registry.resolve(&meta.name, meta.version) {
+        Resolution::Known(def) => match (def.decode)(&envelope.payload) {
+            Ok(event) => Ok((def, event)),
+            Err(error) => Err(Undeliverable {
+                reason: DeadReason::Undecodable,
+                error: format!("the payload is no `{}` of version {}: {error}", meta.name, meta.version),
+            }),
+        },
+        Resolution::UnknownVersion(known) => Err(Undeliverable {
+            reason: DeadReason::UnknownVersion,
+            error: format!(
+                "`{}` is stored in version {}, this program knows version {known:?}",
+                meta.name, meta.version
+            ),
+        }),
+        Resolution::UnknownEvent => Err(Undeliverable {
+            reason: DeadReason::UnknownEvent,
+            error: format!(
+                "no event of this program is named `{}`; if it was renamed, give the new one `alias = \"{0}\"`",
+                meta.name
+            ),
+        }),
+    }
+}
+
+/// A stretch of the log, shared.
+pub(super) struct TailPage {
+    from: Position,
+    pub(super) events: Vec<(Arc<TailEvent>, Position)>,
+    pub(super) end: Position,
+}
+
+/// The reader that all subscriptions of a node share.
+pub(super) struct Tail<S> {
+    context: Arc<Context<S>>,
+    // Held while the store is read: those who ask for the same page meanwhile find it when they get the lock.
+    state: Mutex<State>,
+}
+
+struct State {
+    pages: VecDeque<Arc<TailPage>>,
+    /// Where nothing was found, and how often the bell had rung then: asking again before the next ring is useless.
+    empty: Option<(Position, u64)>,
+    /// The next page's length.
+    limit: usize,
+}
+
+impl<S: Store> Tail<S> {
+    pub(super) fn new(context: Arc<Context<S>>) -> Self {
+        let limit = context.config.batch.min(64);
+        Self { context, state: Mutex::new(State { pages: VecDeque::new(), empty: None, limit }) }
+    }
+
+    /// The events behind a position; `None` if there are none yet.
+    pub(super) async fn read(&self, after: &Position) -> Result<Option<Arc<TailPage>>> {
+        let mut state = self.state.lock().await;
+        if let Some(page) = state.pages.iter().find(|page| page.from == *after) {
+            return Ok(Some(Arc::clone(page)));
+        }
+        let rings = self.context.bell.rings();
+        if state.empty.as_ref().is_some_and(|(position, seen)| position == after && *seen == rings) {
+            return Ok(None);
+        }
+
+        let page = self.context.store.read(after, state.limit).await?;
+        if page.events.is_empty() && page.end == *after {
+            state.empty = Some((after.clone(), rings));
+            return Ok(None);
+        }
+        state.limit = next_limit(&page.events, state.limit, self.context.config.batch);
+        let events = page.events.into_iter().map(TailEvent::new).zip(page.resume).collect();
+        let page = Arc::new(TailPage { from: after.clone(), events, end: page.end });
+        state.pages.push_back(Arc::clone(&page));
+        if state.pages.len() > PAGES {
+            state.pages.pop_front();
+        }
+        Ok(Some(page))
+    }
+}
+
+/// Doubles the page while events are small; keeps it to about [`PAGE_BYTES`] when they are large.
+fn next_limit(events: &[Envelope], limit: usize, max: usize) -> usize {
+    let bytes: usize = events.iter().map(|event| event.payload.len()).sum();
+    let average = bytes / events.len().max(1);
+    (limit * 2).min(PAGE_BYTES / average.max(1)).clamp(1, max)
+}

@@ -1,0 +1,170 @@
+//! In-process dispatch: the handlers of an event, one after the other, here and now.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use crate::{
+    aggregate::PendingEvent,
+    event::{EventId, EventMeta},
+    handler::{Call, Entry, HandlerError, MetaSource, Registry, Verdict, Wired, call},
+    store::EventLog,
+};
+
+/// Makes an event's [`EventMeta`] when the first handler asks for it.
+struct LazyMeta<'a> {
+    pending: &'a PendingEvent,
+    meta: OnceLock<EventMeta>,
+}
+
+impl MetaSource for LazyMeta<'_> {
+    fn meta(&self) -> &EventMeta {
+        self.meta.get_or_init(|| self.pending.meta())
+    }
+}
+
+/// Runs the handlers of these events, one after the other.
+pub(crate) async fn dispatch<S: EventLog>(
+    store: &S,
+    registry: &Arc<Registry>,
+    events: Vec<PendingEvent>,
+) -> DispatchReport {
+    let mut report = DispatchReport { registry: Arc::clone(registry), events, failures: Vec::new() };
+    for index in 0..report.events.len() {
+        let pending = &report.events[index];
+        let meta = LazyMeta { pending, meta: OnceLock::new() };
+        let mut failures = Vec::new();
+        for route in registry.routes(pending.def()) {
+            let (wired, entry) = registry.entry(*route);
+            let about = Call { event: &**pending.event(), meta: &meta, attempt: 1, transaction: None };
+            let result = if wired.transactional {
+                in_transaction(store, wired, entry, about).await
+            } else {
+                call(wired, entry, about).await
+            };
+            if let Err(error) = result
+                && is_failure(wired, pending, &error)
+            {
+                failures.push((index, route.handler, error));
+            }
+        }
+        report.failures.append(&mut failures);
+    }
+    report
+}
+
+/// A transaction of the handler's own, committed when it returns `Ok`.
+async fn in_transaction<S: EventLog>(
+    store: &S,
+    wired: &Wired,
+    entry: &Entry,
+    about: Call<'_>,
+) -> Result<(), HandlerError> {
+    let mut transaction = store.begin().await?;
+    let connection = S::connection(&mut transaction);
+    match call(wired, entry, Call { transaction: Some(connection), ..about }).await {
+        Ok(()) => Ok(store.commit(transaction).await?),
+        Err(error) => {
+            // The handler's error is the one to tell; dropping the transaction rolls back as well.
+            let _ = store.rollback(transaction).await;
+            Err(error)
+        }
+    }
+}
+
+/// Tells the log about an error; what the handler discarded is none.
+fn is_failure(wired: &Wired, pending: &PendingEvent, error: &HandlerError) -> bool {
+    let (handler, event) = (&*wired.name, pending.name());
+    if error.verdict() == Verdict::Discard {
+        tracing::info!(handler, event, reason = %error, "event discarded by its handler");
+        return false;
+    }
+    tracing::warn!(handler, event, %error, "event handler failed");
+    true
+}
+
+/// What each handler did with the events of one [`dispatch`](crate::DomainEvents::dispatch).
+#[must_use = "a failing handler fails nobody: the report is the only place that says so"]
+pub struct DispatchReport {
+    registry: Arc<Registry>,
+    events: Vec<PendingEvent>,
+    failures: Vec<(usize, usize, HandlerError)>,
+}
+
+/// One handler's answer to one event.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct HandlerOutcome<'a> {
+    /// The handler's full name.
+    pub handler: &'a str,
+    /// The event's name.
+    pub event: &'static str,
+    /// The event's identity.
+    pub event_id: EventId,
+    /// What went wrong, if anything did.
+    pub error: Option<&'a HandlerError>,
+}
+
+impl DispatchReport {
+    /// Whether every handler handled every event.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// How many calls of handlers succeeded.
+    #[must_use]
+    pub fn handled(&self) -> usize {
+        let calls: usize = self.events.iter().map(|event| self.registry.routes(event.def()).len()).sum();
+        calls - self.failures.len()
+    }
+
+    /// The failed calls only.
+    pub fn failures(&self) -> impl Iterator<Item = HandlerOutcome<'_>> {
+        self.failures.iter().map(|(event, handler, error)| self.outcome(*event, *handler, Some(error)))
+    }
+
+    /// Every call, in the order it was made.
+    pub fn outcomes(&self) -> impl Iterator<Item = HandlerOutcome<'_>> {
+        self.events.iter().enumerate().flat_map(move |(event, pending)| {
+            self.registry.routes(pending.def()).iter().map(move |route| {
+                let failure = self.failures.iter().find(|failure| (failure.0, failure.1) == (event, route.handler));
+                self.outcome(event, route.handler, failure.map(|failure| &failure.2))
+            })
+        })
+    }
+
+    fn outcome<'a>(&'a self, event: usize, handler: usize, error: Option<&'a HandlerError>) -> HandlerOutcome<'a> {
+        let pending = &self.events[event];
+        HandlerOutcome {
+            handler: &self.registry.handlers[handler].name,
+            event: pending.name(),
+            event_id: pending.id(),
+            error,
+        }
+    }
+}
+
+impl fmt::Debug for DispatchReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.outcomes()).finish()
+    }
+}
+
+impl fmt::Display for DispatchReport {
+    /// One line per call: `notifications.notify_followers <- CardAddedToLibraryEvent: handled`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, outcome) in self.outcomes().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{} <- {}: ", outcome.handler, outcome.event)?;
+            match outcome.error {
+                None => f.write_str("handled")?,
+                Some(error) => write!(f, "{error}")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! From pending events to envelopes ready for the log: checked, encoded, given their causes.
+
+use uuid::Uuid;
+
+use crate::{
+    aggregate::{PendingEvent, PendingHandle},
+    error::{Error, ErrorKind, Result},
+    event::{AggregateId, Envelope, EventId, EventMeta},
+    store::EventLog,
+};
+
+/// What the events of one unit of work have in common.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Cause {
+    pub(crate) correlation_id: Option<Uuid>,
+    pub(crate) causation_id: Option<Uuid>,
+    pub(crate) trace: Option<String>,
+}
+
+impl Cause {
+    /// The cause of everything that a handler does about this event.
+    pub(crate) fn event(meta: &EventMeta) -> Self {
+        Self {
+            correlation_id: meta.correlation_id.or(Some(meta.id.as_uuid())),
+            causation_id: Some(meta.id.as_uuid()),
+            trace: meta.trace.clone(),
+        }
+    }
+}
+
+/// One recorded aggregate: the door to its pending events, and who it is.
+pub(crate) struct Outbound {
+    pub(crate) pending: PendingHandle,
+    pub(crate) aggregate_type: &'static str,
+    pub(crate) aggregate_id: AggregateId,
+}
+
+impl Outbound {
+    /// Writes the aggregate's pending events into the open transaction; returns the ids of all that are now in it or
+    /// were committed before.
+    pub(crate) async fn append<S: EventLog>(
+        &self,
+        store: &S,
+        connection: &mut S::Connection,
+        cause: &Cause,
+        payload_limit: usize,
+    ) -> Result<Vec<EventId>> {
+        let mut pending = self.pending.to_vec();
+        let all: Vec<_> = pending.iter().map(PendingEvent::id).collect();
+
+        // Some may have been offered to a transaction whose end was never seen: the application's own, or one whose
+        // commit lost its answer. Those that are in the log are done.
+        let offered: Vec<_> = pending.iter().filter(|event| event.is_offered()).map(PendingEvent::id).collect();
+        if !offered.is_empty() {
+            let committed = store.contains(connection, &offered).await?;
+            pending.retain(|event| !committed.contains(&event.id()));
+        }
+
+        let envelopes =
+            pending.iter().map(|event| self.envelope(event, cause, payload_limit)).collect::<Result<Vec<_>>>()?;
+        if !envelopes.is_empty() {
+            self.pending.offer(&all);
+            store.append(connection, &envelopes).await?;
+        }
+        Ok(all)
+    }
+
+    fn envelope(&self, event: &PendingEvent, cause: &Cause, payload_limit: usize) -> Result<Envelope> {
+        let invalid = |message: String| Error::new(ErrorKind::InvalidEvent, message);
+        let name = event.name();
+        let id = event.aggregate_id();
+        if id.as_str().is_empty() || id.as_str().len() > AggregateId::MAX_BYTES {
+            return Err(invalid(format!(
+                "event `{name}`: its aggregate id has {} bytes; 1 to {} can be kept",
+                id.as_str().len(),
+                AggregateId::MAX_BYTES
+            )));
+        }
+        if id != self.aggregate_id {
+            return Err(invalid(format!(
+                "event `{name}` says it happened to {} `{id}`, but it was raised by {} `{}`; raise it on the aggregate \
+                 it is about",
+                self.aggregate_type, self.aggregate_type, self.aggregate_id
+            )));
+        }
+        let mut envelope =
+            event.envelope().map_err(|error| invalid(format!("event `{name}` can't be written as JSON: {error}")))?;
+        if envelope.payload.len() > payload_limit {
+            return Err(invalid(format!(
+                "event `{name}` of {} `{id}`: its payload has {} bytes, more than the limit of {payload_limit}; keep \
+                 the bulk elsewhere and let the event refer to it, or raise the limit with \
+                 `DomainEvents::builder().payload_limit(..)`",
+                self.aggregate_type,
+                envelope.payload.len(),
+            )));
+        }
+        envelope.meta.correlation_id = cause.correlation_id;
+        envelope.meta.causation_id = cause.causation_id;
+        envelope.meta.trace.clone_from(&cause.trace);
+        Ok(envelope)
+    }
+}

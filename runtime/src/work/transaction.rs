@@ -1,0 +1,29 @@
+//! The store's transaction as a handler's parameter.
+//!
+//! It stands here because only this room knows both the handlers and the stores.
+
+use std::any::TypeId;
+
+use crate::{handler::TransactionOffer, store::EventLog};
+
+/// What a store offers to handlers that take a transaction.
+pub(crate) fn transaction_offer<S: EventLog>(store: &S) -> TransactionOffer {
+    let capabilities = store.capabilities();
+    TransactionOffer {
+        store: capabilities.name,
+        connection: capabilities.transactional.then(TypeId::of::<S::Connection>),
+    }
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use crate::handler::{Dependency, Inject, Invocation};
+
+    impl<'a> Inject<'a> for &'a mut sqlx::SqliteConnection {
+        const DEPENDENCY: Dependency = Dependency::transaction::<sqlx::SqliteConnection>();
+
+        fn inject(call: &mut Invocation<'a>, _: usize) -> Self {
+            call.transaction()
+        }
+    }
+}
