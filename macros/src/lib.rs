@@ -41,7 +41,7 @@ use proc_macro::TokenStream;
 /// | option | value | default |
 /// |---|---|---|
 /// | `aggregate` | the aggregate root that raises it, a path; **required** | |
-/// | `name` | the name it is stored and published under: a text without spaces, or a constant | the type's name |
+/// | `name` | the name it is stored and published under: a text of 1 to 255 bytes without spaces, or a constant | the type's name |
 /// | `version` | the version of its payload: a `u32` from 1, or a constant | 1 |
 /// | `alias` | a former name, under which it may still stand in the log | none |
 /// | `aliases` | several: `aliases("a", "b")` or `aliases = ["a", "b"]` | none |
@@ -90,7 +90,7 @@ pub fn derive_domain_event(input: TokenStream) -> TokenStream {
 ///
 /// | option | value | default |
 /// |---|---|---|
-/// | `name` | the name it is stored and published under: a text without spaces, or a constant | the type's name |
+/// | `name` | the name it is stored and published under: a text of 1 to 255 bytes without spaces, or a constant | the type's name |
 /// | `crate` | the path of `domain_events`, where it has another name | `::domain_events` |
 ///
 /// # Fields
@@ -155,8 +155,8 @@ pub fn aggregate_root(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | option | value | default |
 /// |---|---|---|
-/// | `group` | the handlers that a deployment runs together; a text without spaces | the crate's name |
-/// | `name` | its name within the group; a text without spaces | the function's or the struct's name |
+/// | `group` | the handlers that a deployment runs together; a text of 1 to 255 bytes without spaces | the crate's name |
+/// | `name` | its name within the group; a text of 1 to 255 bytes without spaces | the function's or the struct's name |
 /// | `alias` | a former full name, `group.name`, whose position it takes over | none |
 /// | `aliases` | several: `aliases("a", "b")` or `aliases = ["a", "b"]` | none |
 /// | `max_attempts` | how often a delivery is tried before it is a dead letter, from 1 | 10 |

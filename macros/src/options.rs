@@ -12,6 +12,9 @@ use syn::{
 
 use crate::{errors::Errors, suggest};
 
+/// What a store keeps of a name.
+const MAX_BYTES: usize = 255;
+
 /// One option as written.
 pub(crate) struct Entry {
     pub(crate) name: Ident,
@@ -176,6 +179,10 @@ fn check_text(errors: &mut Errors, text: &LitStr, name: &Ident) -> Option<TokenS
     let value = text.value();
     if value.is_empty() {
         errors.at(text, format!("`{name}` can't be empty"));
+        return None;
+    }
+    if value.len() > MAX_BYTES {
+        errors.at(text, format!("`{name}` has at most {MAX_BYTES} bytes, and this has {}", value.len()));
         return None;
     }
     if value.chars().any(|c| c.is_whitespace() || c.is_control()) {
