@@ -1,8 +1,8 @@
 //! A library of web cards, built on domain events: the example application of `domain-events`.
 //!
 //! Curators keep cards in libraries and collections ([`cards`]); what they do is told in events, and the other contexts
-//! ([`analytics`], [`feeds`], [`notifications`], [`recommendations`], [`search`]) act on them, each in its own handlers,
-//! its own tables and, if you like, its own process:
+//! ([`analytics`], [`feeds`], [`notifications`], [`recommendations`], [`search`]) act on them, each in its own
+//! handlers, its own tables and, if you like, its own process:
 //!
 //! ```text
 //! library                                 web and worker in one process

@@ -20,7 +20,7 @@ async fn notify_followers(event: &CardAddedToLibraryEvent) {
 
 #[tokio::main]
 async fn main() -> domain_events::Result<()> {
-    let events = DomainEvents::builder().build()?; // in memory; `.store(SqliteStore::open("cards.db").await?)` keeps them
+    let events = DomainEvents::builder().build()?;
     let mut card = Card { id: "rust-book".into(), events: PendingEvents::default() };
     card.raise(CardAddedToLibraryEvent { card_id: card.id.clone() });
     let mut work = events.begin().await?;

@@ -34,10 +34,10 @@ async fn every_event_counts_and_the_latest_time_stays() {
     };
 
     let mut transaction = database.begin().await.expect("a transaction");
-    count_added_card(&added(early), &mut *transaction).await.expect("a count");
-    count_added_card(&added(late), &mut *transaction).await.expect("a count");
-    count_removed_card(&removed, &mut *transaction).await.expect("a count");
-    update_profile_stats(&created, &mut *transaction).await.expect("a count");
+    count_added_card(&added(early), &mut transaction).await.expect("a count");
+    count_added_card(&added(late), &mut transaction).await.expect("a count");
+    count_removed_card(&removed, &mut transaction).await.expect("a count");
+    update_profile_stats(&created, &mut transaction).await.expect("a count");
     transaction.commit().await.expect("a commit");
 
     let activity = Counters::new(database).of(&ada).await.expect("the activity");
@@ -51,7 +51,7 @@ async fn a_transaction_that_is_rolled_back_counts_nothing() {
     let ada: CuratorId = "ada".parse().expect("a curator's id");
     let event = CardAddedToLibraryEvent::new(CardId::generate(), ada.clone(), CardType::Note, None);
     let mut transaction = database.begin().await.expect("a transaction");
-    count_added_card(&event, &mut *transaction).await.expect("a count");
+    count_added_card(&event, &mut transaction).await.expect("a count");
     drop(transaction);
     assert_eq!(Counters::new(database).of(&ada).await.expect("the activity"), Activity::default());
 }

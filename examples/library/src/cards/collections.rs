@@ -91,7 +91,8 @@ impl Collections {
         .execute(work.connection())
         .await?;
         sqlx::query(
-            "delete from collection_cards where collection_id = ?1 and card_id not in (select value from json_each(?2))",
+            "delete from collection_cards
+             where collection_id = ?1 and card_id not in (select value from json_each(?2))",
         )
         .bind(collection.id().as_str())
         .bind(&cards)

@@ -1,8 +1,8 @@
 //! `library demo`: plays every scenario on a fresh database, through the real HTTP API and the real processor, and
 //! checks the outcome.
 //!
-//! `scenarios` is the play, `stage` what it is played on, `client` the audience's questions over HTTP, `journal` what the
-//! handlers did, `gateway` a notification service that is away when it is needed first.
+//! `scenarios` is the play, `stage` what it is played on, `client` the audience's questions over HTTP, `journal` what
+//! the handlers did, `gateway` a notification service that is away when it is needed first.
 
 mod client;
 mod gateway;

@@ -1,7 +1,7 @@
 //! Search: finds cards by their address.
 //!
-//! A card that was added and removed must end up removed, so one handler takes both events: a handler sees the events of
-//! a card in order, two handlers would be independent of each other. Writing and deleting an entry are idempotent.
+//! A card that was added and removed must end up removed, so one handler takes both events: a handler sees the events
+//! of a card in order, two handlers would be independent of each other. Writing and deleting an entry are idempotent.
 
 pub mod api;
 mod index;
