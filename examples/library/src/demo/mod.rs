@@ -12,6 +12,7 @@ mod stage;
 
 use std::error::Error;
 
+use domain_events::shutdown_signal;
 use tokio::{net::TcpListener, sync::oneshot};
 
 use self::{client::Client, gateway::Gateway, journal::Journal, stage::Stage};
@@ -35,7 +36,10 @@ pub async fn run() -> Result<(), Box<dyn Error>> {
     say("The library demo: a real server, a real processor, one SQLite file.");
     say(&format!("http://{address}; times are from the commit to the end of the handler.\n"));
     let mut stage = Stage::new(Client::new(address), journal);
-    let played = scenarios::play(&mut stage).await;
+    let played = tokio::select! {
+        played = scenarios::play(&mut stage) => played,
+        () = shutdown_signal() => Err("interrupted".into()),
+    };
 
     let _ = stop.send(());
     server.await??;
