@@ -15,32 +15,31 @@ pub(crate) fn event(written: &event::Written<'_>, errors: Error) -> TokenStream 
     }
     let unknown = quote!(#p::UnknownAggregate);
     let aggregate = written.aggregate.as_ref().map_or(unknown, |aggregate| aggregate.to_token_stream());
-    let name = syntax::name(ident);
+    let (import, name) = (p.import(), syntax::name(ident));
     let source = registration::source(p);
     let new = event::construct(written, |_| quote!(#p::stub()));
     quote! {
         #errors
+        #[allow(unreachable_code, unused_variables)]
         const _: () = {
+            #import
             impl<__A> #p::RaisedBy<__A> for #ident {}
             impl #p::DomainEvent for #ident {
                 type Aggregate = #aggregate;
-                const NAME: &'static #p::core::primitive::str = #name;
-                const VERSION: #p::core::primitive::u32 = 1;
-                const ALIASES: &'static [&'static #p::core::primitive::str] = &[];
+                const NAME: &'static #p::str = #name;
+                const VERSION: #p::u32 = 1;
+                const ALIASES: &'static [&'static #p::str] = &[];
                 const DEF: &'static #p::EventDef = &#p::EventDef::of::<#ident>(#source);
                 fn aggregate_id(&self) -> #p::AggregateId {
                     #p::stub()
                 }
-                fn encode(&self) -> #p::core::result::Result<#p::Vec<#p::core::primitive::u8>, #p::PayloadError> {
+                fn encode(&self) -> #p::Result<#p::Vec<#p::u8>, #p::PayloadError> {
                     #p::stub()
                 }
-                fn decode(_: &[#p::core::primitive::u8]) -> #p::core::result::Result<Self, #p::PayloadError> {
+                fn decode(_: &[#p::u8]) -> #p::Result<Self, #p::PayloadError> {
                     #p::stub()
                 }
             }
-        };
-        #[allow(unreachable_code, unused_variables)]
-        const _: () = {
             #new
         };
     }
@@ -53,12 +52,13 @@ pub(crate) fn aggregate(written: &aggregate::Written<'_>, errors: Error) -> Toke
     if is_generic(&written.item.generics) {
         return errors;
     }
-    let name = syntax::name(ident);
+    let (import, name) = (p.import(), syntax::name(ident));
     quote! {
         #errors
         const _: () = {
+            #import
             impl #p::AggregateType for #ident {
-                const NAME: &'static #p::core::primitive::str = #name;
+                const NAME: &'static #p::str = #name;
             }
             impl #p::AggregateRoot for #ident {
                 fn aggregate_id(&self) -> #p::AggregateId {
@@ -77,16 +77,19 @@ pub(crate) fn aggregate(written: &aggregate::Written<'_>, errors: Error) -> Toke
 
 /// A broken handler can be named by `handler!`, and is registered nowhere.
 pub(crate) fn handler(p: &Private) -> TokenStream {
-    let source = registration::source(p);
+    let (import, source) = (p.import(), registration::source(p));
     quote! {
-        &#p::HandlerDef {
+        {
+            #import
+            &#p::HandlerDef {
             name: "",
-            group: #p::core::option::Option::None,
+            group: #p::None,
             aliases: &[],
             source: #source,
             events: &[],
-            instance: #p::core::option::Option::None,
+            instance: #p::None,
             options: #p::HandlerOptions::DEFAULT,
+            }
         }
     }
 }

@@ -12,6 +12,9 @@ use syn::{
 
 use crate::{errors::Errors, suggest};
 
+/// What a store keeps of a name.
+const MAX_BYTES: usize = 255;
+
 /// One option as written.
 pub(crate) struct Entry {
     pub(crate) name: Ident,
@@ -104,22 +107,17 @@ impl Entry {
     pub(crate) fn number(&self, errors: &mut Errors, min: u64, max: u64) -> Option<TokenStream> {
         let value = self.one(errors, &format!("{} = {min}", self.name))?;
         let range = if max == u64::from(u32::MAX) { format!("{min} or more") } else { format!("from {min} to {max}") };
-        match value {
+        let is_wrong = match value {
             Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) => {
-                if !number.base10_parse::<u64>().is_ok_and(|number| (min..=max).contains(&number)) {
-                    errors.at(number, format!("`{}` is a whole number, {range}", self.name));
-                    return None;
-                }
+                !number.base10_parse::<u64>().is_ok_and(|number| (min..=max).contains(&number))
             }
-            Expr::Lit(_) => {
-                errors.at(value, format!("`{}` is a whole number, {range}", self.name));
-                return None;
-            }
-            Expr::Unary(unary) if matches!((&unary.op, &*unary.expr), (UnOp::Neg(_), Expr::Lit(_))) => {
-                errors.at(value, format!("`{}` is a whole number, {range}", self.name));
-                return None;
-            }
-            _ => {}
+            Expr::Lit(_) => true,
+            Expr::Unary(unary) => matches!((&unary.op, &*unary.expr), (UnOp::Neg(_), Expr::Lit(_))),
+            _ => false,
+        };
+        if is_wrong {
+            errors.at(value, format!("`{}` is a whole number, {range}", self.name));
+            return None;
         }
         Some(value.to_token_stream())
     }
@@ -181,6 +179,10 @@ fn check_text(errors: &mut Errors, text: &LitStr, name: &Ident) -> Option<TokenS
     let value = text.value();
     if value.is_empty() {
         errors.at(text, format!("`{name}` can't be empty"));
+        return None;
+    }
+    if value.len() > MAX_BYTES {
+        errors.at(text, format!("`{name}` has at most {MAX_BYTES} bytes, and this has {}", value.len()));
         return None;
     }
     if value.chars().any(|c| c.is_whitespace() || c.is_control()) {

@@ -4,32 +4,45 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::Path;
 
-/// `::domain_events::__private`, or the same in the crate that `crate = ..` names.
+/// `__p`, the name of the runtime's private module within a block that begins with [`Private::import`].
 #[derive(Clone)]
-pub(crate) struct Private(TokenStream);
+pub(crate) struct Private {
+    path: TokenStream,
+}
 
 impl Private {
+    /// `krate` is what `crate = ..` names, if not `::domain_events`.
     pub(crate) fn new(krate: Option<&Path>) -> Self {
         match krate {
-            Some(krate) => Self(quote!(#krate::__private)),
-            None => Self(quote!(::domain_events::__private)),
+            Some(krate) => Self { path: quote!(#krate::__private) },
+            None => Self { path: quote!(::domain_events::__private) },
         }
     }
 
-    /// For attributes that want a path in a string.
-    pub(crate) fn text(&self) -> String {
-        self.0.to_string().replace(' ', "")
+    /// The module's full path, for code outside of such a block.
+    pub(crate) fn path(&self) -> &TokenStream {
+        &self.path
     }
 
-    /// The same path, blamed on `span`.
-    pub(crate) fn at(&self, span: Span) -> TokenStream {
-        respan(self.0.clone(), span)
+    /// Gives the module its short name: an expansion is read by people too.
+    pub(crate) fn import(&self) -> TokenStream {
+        let path = &self.path;
+        quote!(use #path as __p;)
+    }
+
+    /// The same, and the traits in scope that choose by method resolution.
+    pub(crate) fn import_with_traits(&self) -> TokenStream {
+        let path = &self.path;
+        quote! {
+            #[allow(unused_imports)]
+            use #path::{self as __p, autoref::*};
+        }
     }
 }
 
 impl ToTokens for Private {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        tokens.extend(self.0.clone());
+        tokens.extend(quote!(__p));
     }
 }
 

@@ -23,7 +23,5 @@ pub(crate) fn element(
 
 /// Where the annotation stands.
 pub(crate) fn source(p: &Private) -> TokenStream {
-    quote! {
-        #p::Source { module: #p::core::module_path!(), file: #p::core::file!(), line: #p::core::line!() }
-    }
+    quote!(#p::source!())
 }

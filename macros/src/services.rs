@@ -52,7 +52,7 @@ fn implement(input: &DeriveInput, p: &Private) -> TokenStream {
     let services = if locals.is_empty() { quote!(_) } else { quote!(__services) };
     let body = quote! {
         #(let #locals = #p::field::<#types>(__services);)*
-        #p::core::result::Result::Ok(Self { #(#members: #locals?),* })
+        #p::Ok(Self { #(#members: #locals?),* })
     };
     implementation(input, p, &services, &body)
 }
@@ -66,13 +66,15 @@ fn beside(input: &DeriveInput, p: &Private, error: Error) -> TokenStream {
 fn implementation(input: &DeriveInput, p: &Private, services: &TokenStream, body: &TokenStream) -> TokenStream {
     let ident = &input.ident;
     let (impl_generics, type_generics, where_clause) = input.generics.split_for_impl();
+    let import = p.import();
     quote! {
-        impl #impl_generics #p::FromServices for #ident #type_generics #where_clause {
-            fn from_services(
-                #services: &mut #p::ServiceScope<'_>,
-            ) -> #p::core::result::Result<Self, #p::MissingService> {
-                #body
+        const _: () = {
+            #import
+            impl #impl_generics #p::FromServices for #ident #type_generics #where_clause {
+                fn from_services(#services: &mut #p::ServiceScope<'_>) -> #p::Result<Self, #p::MissingService> {
+                    #body
+                }
             }
-        }
+        };
     }
 }

@@ -4,15 +4,12 @@ pub use linkme;
 pub use serde;
 
 pub use crate::{
+    __source as source,
     aggregate::{AggregateRoot, AggregateVersion, PendingEvents},
     event::{
-        AggregateDef, AggregateId, AggregateType, Decoder, DomainEvent, Encoder, EventDef, PayloadError, RaisedBy,
-        Source, ToAggregateId, ViaMirrorDecode, ViaMirrorEncode, ViaNothingDecode, ViaNothingEncode, ViaOwnDecode,
-        ViaOwnEncode,
-        fields::{
-            BrokenMirror, Own, OwnBoth, OwnDeserialize, OwnNeither, OwnSerialize, deserializes_itself, owns_its_data,
-            serializes_itself, time,
-        },
+        AggregateDef, AggregateId, AggregateType, DomainEvent, EventDef, PayloadError, RaisedBy, Source, ToAggregateId,
+        codec::{BrokenMirror, Decoder, Encoder, ReadMirror, WriteMirror, stub},
+        fields::{Own, deserializes_itself, owns_its_data, serializes_itself, time},
     },
     handler::{
         AGGREGATES, Backoff, Dependency, EVENTS, FieldFromServices, FromServices, HANDLERS, HandledEvent, HandlerDef,
@@ -22,9 +19,38 @@ pub use crate::{
 };
 pub use chrono::{DateTime, Utc};
 pub use core;
+pub use core::{
+    option::Option::{self, None, Some},
+    primitive::{str, u8, u32, u64},
+    result::Result::{self, Ok},
+};
 pub use std::vec::Vec;
 
 use core::time::Duration;
+
+/// The traits that choose by method resolution; an event's expansion has them all in scope, without their names.
+pub mod autoref {
+    pub use crate::event::{
+        codec::{
+            BrokenMirror as _, ViaMirrorDecode as _, ViaMirrorEncode as _, ViaNothingDecode as _,
+            ViaNothingEncode as _, ViaOwnDecode as _, ViaOwnEncode as _,
+        },
+        fields::{OwnBoth as _, OwnDeserialize as _, OwnNeither as _, OwnSerialize as _},
+    };
+}
+
+/// Where an annotation stands.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __source {
+    () => {
+        $crate::__private::Source {
+            module: $crate::__private::core::module_path!(),
+            file: $crate::__private::core::file!(),
+            line: $crate::__private::core::line!(),
+        }
+    };
+}
 
 /// The definition of the event that a handler's attribute names; `Param` is the event its parameter takes.
 #[must_use]
@@ -95,9 +121,4 @@ pub struct UnknownAggregate;
 
 impl AggregateType for UnknownAggregate {
     const NAME: &'static str = "?";
-}
-
-/// The body of everything that is emitted beside an error; it never runs, because the program does not compile.
-pub fn stub() -> ! {
-    unreachable!("emitted beside a compile error")
 }

@@ -11,6 +11,7 @@ use crate::{paths::Private, registration, syntax};
 
 pub(crate) fn expand(written: &Written<'_>, aggregate: &Aggregate<'_>) -> TokenStream {
     let (p, ident) = (&written.private, &written.item.ident);
+    let import = p.import();
     let cfgs = syntax::cfgs(&written.item.attrs);
     let name = written.name.clone().unwrap_or_else(|| syntax::name(ident).to_token_stream());
     let static_ = registration::element(
@@ -25,9 +26,10 @@ pub(crate) fn expand(written: &Written<'_>, aggregate: &Aggregate<'_>) -> TokenS
     quote! {
         #(#cfgs)*
         const _: () = {
+            #import
             #static_
             impl #p::AggregateType for #ident {
-                const NAME: &'static #p::core::primitive::str = #name;
+                const NAME: &'static #p::str = #name;
             }
             impl #p::AggregateRoot for #ident {
                 fn aggregate_id(&self) -> #p::AggregateId {
@@ -47,10 +49,10 @@ pub(crate) fn expand(written: &Written<'_>, aggregate: &Aggregate<'_>) -> TokenS
 
 fn version(p: &Private, field: &AggregateField<'_>) -> TokenStream {
     let (version, ty) = (&field.field.ident, &field.field.ty);
-    let number = quote!(#p::core::option::Option<#p::core::primitive::u64>);
+    let number = quote!(#p::Option<#p::u64>);
     quote! {
         fn aggregate_version(&self) -> #number {
-            #p::core::option::Option::Some((#p::version::<#ty>().get)(self.#version))
+            #p::Some((#p::version::<#ty>().get)(self.#version))
         }
         fn advance_version(&mut self) -> #number {
             self.#version = (#p::version::<#ty>().next)(self.#version);

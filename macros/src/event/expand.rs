@@ -19,6 +19,7 @@ pub(crate) fn expand(written: &Written<'_>, event: &Event<'_>) -> TokenStream {
     let mirror = Mirror::of(written);
     let items = mirror.items(written);
     let (encode, decode) = (mirror.encode(p), mirror.decode(p));
+    let import = p.import_with_traits();
     let aggregate = event.aggregate;
     let name = written.name.clone().unwrap_or_else(|| syntax::name(ident).to_token_stream());
     let version = written.version.clone().unwrap_or_else(|| quote!(1));
@@ -28,22 +29,23 @@ pub(crate) fn expand(written: &Written<'_>, event: &Event<'_>) -> TokenStream {
     let new = new(written);
     quote! {
         const _: () = {
+            #import
             #static_
             #items
             impl #p::RaisedBy<#aggregate> for #ident {}
             impl #p::DomainEvent for #ident {
                 type Aggregate = #aggregate;
-                const NAME: &'static #p::core::primitive::str = #name;
-                const VERSION: #p::core::primitive::u32 = #version;
-                const ALIASES: &'static [&'static #p::core::primitive::str] = &[#(#aliases),*];
+                const NAME: &'static #p::str = #name;
+                const VERSION: #p::u32 = #version;
+                const ALIASES: &'static [&'static #p::str] = &[#(#aliases),*];
                 const DEF: &'static #p::EventDef = &__DEF;
                 #aggregate_id
                 #occurred_at
                 #encode
                 #decode
             }
+            #new
         };
-        #new
     }
 }
 
@@ -51,7 +53,7 @@ fn aggregate_id(written: &Written<'_>, event: &Event<'_>) -> TokenStream {
     let p = &written.private;
     let id = |field: &EventField<'_>, place: &TokenStream| {
         let ty = &field.field.ty;
-        quote!(#p::aggregate_id::<#ty>(#place))
+        quote!(#p::aggregate_id::<#ty>(&#place))
     };
     let body = per_shape(event, |shape| shape.aggregate_id, id);
     quote! {
@@ -66,12 +68,12 @@ fn occurred_at(written: &Written<'_>, event: &Event<'_>) -> Option<TokenStream> 
     event.shapes.first()?.occurred_at?;
     let time = |field: &EventField<'_>, place: &TokenStream| {
         let ty = &field.field.ty;
-        quote!((#p::time::<#ty>().get)(*#place))
+        quote!((#p::time::<#ty>().get)(#place))
     };
     let body = per_shape(event, |shape| shape.occurred_at.unwrap_or(shape.aggregate_id), time);
     Some(quote! {
-        fn occurred_at(&self) -> #p::core::option::Option<#p::DateTime<#p::Utc>> {
-            #p::core::option::Option::Some(#body)
+        fn occurred_at(&self) -> #p::Option<#p::DateTime<#p::Utc>> {
+            #p::Some(#body)
         }
     })
 }
@@ -86,9 +88,9 @@ fn per_shape<'a>(
         let field = field(shape);
         let member = &field.member;
         match shape.shape.variant {
-            None => Err(read(field, &quote!(&self.#member))),
+            None => Err(read(field, &quote!(self.#member))),
             Some(variant) => {
-                let (ident, body) = (&variant.ident, read(field, &quote!(__field)));
+                let (ident, body) = (&variant.ident, read(field, &quote!(*__field)));
                 Ok(quote!(Self::#ident { #member: __field, .. } => #body))
             }
         }
@@ -119,15 +121,19 @@ pub(crate) fn construct(written: &Written<'_>, time: impl Fn(&syn::Type) -> Toke
         let ty = &field.field.ty;
         quote!(#name: #ty)
     });
-    let values = names.iter().zip(&shape.parsed).enumerate().map(|(index, (name, field))| match index == marked {
-        true => time(&field.field.ty),
-        false => quote!(#name),
+    let values = names.iter().zip(&shape.parsed).enumerate().map(|(index, (name, field))| {
+        let time = (index == marked).then(|| time(&field.field.ty));
+        match (shape.fields, time) {
+            (Fields::Named(_), Some(time)) => quote!(#name: #time),
+            (_, Some(time)) => time,
+            (_, None) => quote!(#name),
+        }
     });
     let body = match shape.fields {
-        Fields::Named(_) => quote!(Self { #(#names: #values),* }),
+        Fields::Named(_) => quote!(Self { #(#values),* }),
         _ => quote!(Self(#(#values),*)),
     };
-    let doc = format!("A `{ident}` that occurred now.");
+    let doc = format!(" A `{ident}` that occurred now.");
     Some(quote! {
         #[allow(dead_code, unreachable_pub, private_interfaces, clippy::too_many_arguments)]
         impl #ident {

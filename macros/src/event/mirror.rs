@@ -53,7 +53,7 @@ impl Mirror {
         }
         let (remote, name) = (ident.to_string(), syntax::name(ident));
         let name = (!written.serde.renamed).then(|| quote!(rename = #name,));
-        let krate = format!("{}::serde", p.text());
+        let krate = quote!(#p::serde).to_string().replace(' ', "");
         let bounds = [
             self.serialize.then(|| self.bounds_text("serialize", |p| self.serialize_bounds(p), p)),
             self.deserialize.then(|| self.bounds_text("deserialize", |p| self.deserialize_bounds(p), p)),
@@ -62,12 +62,11 @@ impl Mirror {
         let carried = &written.serde.carried;
         let body = self.body(written);
         Some(quote! {
-            #[allow(unused_imports)]
-            use #p::BrokenMirror as _;
             #[derive(#(#derives),*)]
             #[serde(remote = #remote, #name crate = #krate, bound(#(#bounds),*))]
             #(#[serde(#carried)])*
             #body
+            impl #p::BrokenMirror for __Mirror {}
         })
     }
 
@@ -110,8 +109,11 @@ impl Mirror {
 
     fn bounds_text(&self, side: &str, bounds: impl Fn(&Private) -> Vec<TokenStream>, p: &Private) -> TokenStream {
         // `$crate` of a `macro_rules!` has no meaning in a string: such a field keeps serde's own strict check.
-        let bounds: Vec<String> =
-            bounds(p).iter().map(ToString::to_string).filter(|bound| !bound.contains('$')).collect();
+        let bounds: Vec<String> = bounds(p)
+            .iter()
+            .map(|bound| bound.to_string().replace(" :: ", "::"))
+            .filter(|bound| !bound.contains('$'))
+            .collect();
         let (side, bounds) = (quote::format_ident!("{side}"), Literal::string(&bounds.join(", ")));
         quote!(#side = #bounds)
     }
@@ -121,13 +123,9 @@ impl Mirror {
         let bounds = self.serialize_bounds(p);
         self.serialize.then(|| {
             quote! {
-                struct __Write<'__e>(&'__e #ident);
-                impl #p::serde::Serialize for __Write<'_> where #(#bounds),* {
-                    fn serialize<__S: #p::serde::Serializer>(
-                        &self,
-                        __to: __S,
-                    ) -> #p::core::result::Result<__S::Ok, __S::Error> {
-                        __Mirror::serialize(self.0, __to)
+                impl #p::WriteMirror<#ident> for __Mirror where #(#bounds),* {
+                    fn write<__S: #p::serde::Serializer>(__event: &#ident, __to: __S) -> #p::Result<__S::Ok, __S::Error> {
+                        __Mirror::serialize(__event, __to)
                     }
                 }
             }
@@ -139,12 +137,9 @@ impl Mirror {
         let bounds = self.deserialize_bounds(p);
         self.deserialize.then(|| {
             quote! {
-                struct __Read(#ident);
-                impl<'__de> #p::serde::Deserialize<'__de> for __Read where #(#bounds),* {
-                    fn deserialize<__D: #p::serde::Deserializer<'__de>>(
-                        __from: __D,
-                    ) -> #p::core::result::Result<Self, __D::Error> {
-                        #p::core::result::Result::map(__Mirror::deserialize(__from), __Read)
+                impl<'__de> #p::ReadMirror<'__de, #ident> for __Mirror where #(#bounds),* {
+                    fn read<__D: #p::serde::Deserializer<'__de>>(__from: __D) -> #p::Result<#ident, __D::Error> {
+                        __Mirror::deserialize(__from)
                     }
                 }
             }
@@ -175,8 +170,6 @@ impl Mirror {
         });
         quote! {
             const _: fn() = || {
-                #[allow(unused_imports)]
-                use #p::{OwnBoth as _, OwnDeserialize as _, OwnNeither as _, OwnSerialize as _};
                 #[allow(unused_variables)]
                 let __own = (&&&&#p::Own::<#ident>::new()).sides();
                 #(#checks)*
@@ -186,26 +179,27 @@ impl Mirror {
     }
 
     pub(crate) fn encode(&self, p: &Private) -> TokenStream {
-        let mirror = if self.serialize { quote!(__Write(self)) } else { quote!(()) };
+        let mirror = mirror_type(self.serialize);
         quote! {
-            fn encode(&self) -> #p::core::result::Result<#p::Vec<#p::core::primitive::u8>, #p::PayloadError> {
-                #[allow(unused_imports)]
-                use #p::{ViaMirrorEncode as _, ViaNothingEncode as _, ViaOwnEncode as _};
-                (&&&#p::Encoder::new(self, #mirror)).encode()
+            fn encode(&self) -> #p::Result<#p::Vec<#p::u8>, #p::PayloadError> {
+                (&&&#p::Encoder::<Self, #mirror>::new()).encode(self)
             }
         }
     }
 
     pub(crate) fn decode(&self, p: &Private) -> TokenStream {
-        let from_mirror = if self.deserialize { quote!(|__read: __Read| __read.0) } else { quote!(|()| #p::stub()) };
+        let mirror = mirror_type(self.deserialize);
         quote! {
-            fn decode(__payload: &[#p::core::primitive::u8]) -> #p::core::result::Result<Self, #p::PayloadError> {
-                #[allow(unused_imports)]
-                use #p::{ViaMirrorDecode as _, ViaNothingDecode as _, ViaOwnDecode as _};
-                (&&&#p::Decoder::<Self, _>::new(__payload, #from_mirror)).decode()
+            fn decode(__payload: &[#p::u8]) -> #p::Result<Self, #p::PayloadError> {
+                (&&&#p::Decoder::<Self, #mirror>::new()).decode(__payload)
             }
         }
     }
+}
+
+/// What stands for the mirror where there is none has none of its functions.
+fn mirror_type(exists: bool) -> TokenStream {
+    if exists { quote!(__Mirror) } else { quote!(()) }
 }
 
 fn fields(fields: &[EventField<'_>], this: &TokenStream) -> Vec<TokenStream> {

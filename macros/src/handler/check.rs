@@ -29,7 +29,10 @@ pub(crate) struct Call<'a> {
 }
 
 pub(crate) fn check<'a>(attribute: &'a Attribute, item: &'a Item, errors: &mut Errors) -> Option<Handler<'a>> {
-    no_event_twice(attribute, errors);
+    // Which method takes an event that is listed twice can't be told.
+    if !no_event_twice(attribute, errors) {
+        return None;
+    }
     match item {
         Item::Fn(function) => check_fn(attribute, function, errors),
         Item::Impl(block) => check_impl(attribute, block, errors),
@@ -78,14 +81,19 @@ fn check_impl<'a>(attribute: &'a Attribute, block: &'a ImplBlock, errors: &mut E
     Some(Handler { ident: ident?, self_ty: Some(&block.self_ty), calls: calls.into_iter().collect::<Option<_>>()? })
 }
 
-fn no_event_twice(attribute: &Attribute, errors: &mut Errors) {
-    for (index, event) in attribute.events.iter().enumerate() {
+fn no_event_twice(attribute: &Attribute, errors: &mut Errors) -> bool {
+    let events = attribute.events.iter().enumerate();
+    let twice: Vec<&Path> = events
+        .filter(|(index, event)| {
+            attribute.events.iter().take(*index).any(|earlier| event_name(earlier) == event_name(event))
+        })
+        .map(|(_, event)| event)
+        .collect();
+    for event in &twice {
         let name = event_name(event);
-        if attribute.events.iter().take(index).any(|earlier| event_name(earlier) == name) {
-            errors
-                .at(event, format!("`{name}` is listed twice; import one under another name if these are two events"));
-        }
+        errors.at(event, format!("`{name}` is listed twice; import one under another name if these are two events"));
     }
+    twice.is_empty()
 }
 
 /// `likely` may show which event was meant.

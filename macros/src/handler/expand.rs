@@ -35,7 +35,8 @@ pub(crate) fn definition(attribute: &Attribute, handler: &Handler<'_>) -> TokenS
             }
         }
     });
-    quote!({ #element &__DEF })
+    let import = p.import();
+    quote!({ #import #element &__DEF })
 }
 
 /// The constant beside the handler, as visible as the handler is.
@@ -45,12 +46,12 @@ pub(crate) fn constant(p: P<'_>, item: &Item, definition: &TokenStream) -> Optio
         Item::Impl(block) => (&block.attrs, crate_visible(), &syntax::last_segment(&block.self_ty)?.ident),
         Item::Other(_) => return None,
     };
-    let (cfgs, name) = (syntax::cfgs(attrs), constant_name(ident));
+    let (cfgs, name, path) = (syntax::cfgs(attrs), constant_name(ident), p.path());
     Some(quote! {
         #(#cfgs)*
         #[doc(hidden)]
         #[allow(non_upper_case_globals, unreachable_pub)]
-        #vis const #name: &'static #p::HandlerDef = #definition;
+        #vis const #name: &'static #path::HandlerDef = #definition;
     })
 }
 
@@ -65,8 +66,8 @@ fn crate_visible() -> Visibility {
 
 fn option(p: P<'_>, value: Option<&TokenStream>) -> TokenStream {
     match value {
-        Some(value) => quote!(#p::core::option::Option::Some(#value)),
-        None => quote!(#p::core::option::Option::None),
+        Some(value) => quote!(#p::Some(#value)),
+        None => quote!(#p::None),
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn check<'a>(sig: &'a Signature, event: Option<&Path>, errors: &mut E
     let typed: Vec<&PatType> = typed(sig).collect();
     for parameter in &typed {
         syntax::refuse_cfg(errors, &parameter.attrs, "a parameter of an event handler");
+        is_borrowed_for_the_call(&parameter.ty, errors);
     }
     let event = event_comes_first(sig, &typed, event?, errors)?;
     let injected: Vec<&Type> = typed.iter().skip(1).map(|parameter| &*parameter.ty).collect();
@@ -54,6 +55,13 @@ fn is_an_ordinary_function(sig: &Signature, errors: &mut Errors) {
     }
     if let Some(abi) = &sig.abi {
         errors.at(abi, "an event handler has no ABI: the runtime calls it");
+    }
+}
+
+fn is_borrowed_for_the_call(ty: &Type, errors: &mut Errors) {
+    let Type::Reference(TypeReference { lifetime: Some(lifetime), .. }) = syntax::bare(ty) else { return };
+    if lifetime.ident == "static" {
+        errors.at(lifetime, "a handler borrows what it takes for one call only: leave out the `'static`");
     }
 }
 

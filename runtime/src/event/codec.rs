@@ -8,7 +8,7 @@
 
 use std::{fmt, marker::PhantomData};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
 /// Why a payload could not be written or read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,88 +36,129 @@ fn from_json<T: DeserializeOwned>(payload: &[u8]) -> Result<T, PayloadError> {
     serde_json::from_slice(payload).map_err(|error| PayloadError(error.to_string()))
 }
 
-/// Encodes `E` itself, or its mirror `M`: `(&&&Encoder::new(event, mirror)).encode()`.
+/// A hidden mirror that serde derived on writes an `E`.
+pub trait WriteMirror<E> {
+    fn write<S: Serializer>(event: &E, to: S) -> Result<S::Ok, S::Error>;
+}
+
+/// A hidden mirror that serde derived on reads an `E`.
+pub trait ReadMirror<'de, E> {
+    fn read<D: Deserializer<'de>>(from: D) -> Result<E, D::Error>;
+}
+
+/// What a mirror has whose `#[serde(..)]` attributes serde refused: so serde's message is the only one. The functions
+/// that serde derives are inherent, and go first.
+pub trait BrokenMirror: Sized {
+    fn serialize<E, S: Serializer>(_: &E, _: S) -> Result<S::Ok, S::Error> {
+        stub()
+    }
+
+    fn deserialize<'de, E, D: Deserializer<'de>>(_: D) -> Result<E, D::Error> {
+        stub()
+    }
+}
+
+/// The body of everything that is emitted beside an error; it never runs, because the program does not compile.
+pub fn stub() -> ! {
+    unreachable!("emitted beside a compile error")
+}
+
+struct Written<'a, E, M>(&'a E, PhantomData<M>);
+
+impl<E, M: WriteMirror<E>> Serialize for Written<'_, E, M> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        M::write(self.0, to)
+    }
+}
+
+struct Read<E, M>(E, PhantomData<M>);
+
+impl<'de, E, M: ReadMirror<'de, E>> Deserialize<'de> for Read<E, M> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        M::read(from).map(|event| Self(event, PhantomData))
+    }
+}
+
+/// Encodes `E` itself, or through its mirror `M`: `(&&&Encoder::<E, M>::new()).encode(event)`.
 #[derive(Debug)]
-pub struct Encoder<'a, E, M> {
-    event: &'a E,
-    mirror: M,
-}
+pub struct Encoder<E, M>(PhantomData<fn() -> (E, M)>);
 
-/// Decodes `E` itself, or its mirror `M`: `(&&&Decoder::new(payload, from_mirror)).decode()`.
+/// Decodes `E` itself, or through its mirror `M`: `(&&&Decoder::<E, M>::new()).decode(payload)`.
 #[derive(Debug)]
-pub struct Decoder<'a, E, M> {
-    payload: &'a [u8],
-    from_mirror: fn(M) -> E,
-}
+pub struct Decoder<E, M>(PhantomData<fn() -> (E, M)>);
 
-impl<'a, E, M> Encoder<'a, E, M> {
-    pub const fn new(event: &'a E, mirror: M) -> Self {
-        Self { event, mirror }
+impl<E, M> Encoder<E, M> {
+    #[expect(clippy::new_without_default, reason = "only generated code makes one")]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
     }
 }
 
-impl<'a, E, M> Decoder<'a, E, M> {
-    pub const fn new(payload: &'a [u8], from_mirror: fn(M) -> E) -> Self {
-        Self { payload, from_mirror }
+impl<E, M> Decoder<E, M> {
+    #[expect(clippy::new_without_default, reason = "only generated code makes one")]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(PhantomData)
     }
 }
 
-pub trait ViaOwnEncode {
-    fn encode(&self) -> Result<Vec<u8>, PayloadError>;
+pub trait ViaOwnEncode<E> {
+    fn encode(&self, event: &E) -> Result<Vec<u8>, PayloadError>;
 }
 
-impl<E: Serialize, M> ViaOwnEncode for &&Encoder<'_, E, M> {
-    fn encode(&self) -> Result<Vec<u8>, PayloadError> {
-        to_json(self.event)
+impl<E: Serialize, M> ViaOwnEncode<E> for &&Encoder<E, M> {
+    fn encode(&self, event: &E) -> Result<Vec<u8>, PayloadError> {
+        to_json(event)
     }
 }
 
-pub trait ViaMirrorEncode {
-    fn encode(&self) -> Result<Vec<u8>, PayloadError>;
+pub trait ViaMirrorEncode<E> {
+    fn encode(&self, event: &E) -> Result<Vec<u8>, PayloadError>;
 }
 
-impl<E, M: Serialize> ViaMirrorEncode for &Encoder<'_, E, M> {
-    fn encode(&self) -> Result<Vec<u8>, PayloadError> {
-        to_json(&self.mirror)
+impl<E, M: WriteMirror<E>> ViaMirrorEncode<E> for &Encoder<E, M> {
+    fn encode(&self, event: &E) -> Result<Vec<u8>, PayloadError> {
+        to_json(&Written::<E, M>(event, PhantomData))
     }
 }
 
-pub trait ViaNothingEncode {
-    fn encode(&self) -> Result<Vec<u8>, PayloadError>;
+pub trait ViaNothingEncode<E> {
+    fn encode(&self, event: &E) -> Result<Vec<u8>, PayloadError>;
 }
 
-impl<E, M> ViaNothingEncode for Encoder<'_, E, M> {
-    fn encode(&self) -> Result<Vec<u8>, PayloadError> {
-        Err(PayloadError::new("this event can't be serialized"))
+impl<E, M> ViaNothingEncode<E> for Encoder<E, M> {
+    fn encode(&self, _: &E) -> Result<Vec<u8>, PayloadError> {
+        stub()
     }
 }
 
 pub trait ViaOwnDecode<E> {
-    fn decode(&self) -> Result<E, PayloadError>;
+    fn decode(&self, payload: &[u8]) -> Result<E, PayloadError>;
 }
 
-impl<E: DeserializeOwned, M> ViaOwnDecode<E> for &&Decoder<'_, E, M> {
-    fn decode(&self) -> Result<E, PayloadError> {
-        from_json(self.payload)
+impl<E: DeserializeOwned, M> ViaOwnDecode<E> for &&Decoder<E, M> {
+    fn decode(&self, payload: &[u8]) -> Result<E, PayloadError> {
+        from_json(payload)
     }
 }
 
 pub trait ViaMirrorDecode<E> {
-    fn decode(&self) -> Result<E, PayloadError>;
+    fn decode(&self, payload: &[u8]) -> Result<E, PayloadError>;
 }
 
-impl<E, M: DeserializeOwned> ViaMirrorDecode<E> for &Decoder<'_, E, M> {
-    fn decode(&self) -> Result<E, PayloadError> {
-        from_json::<M>(self.payload).map(self.from_mirror)
+impl<E, M: for<'de> ReadMirror<'de, E>> ViaMirrorDecode<E> for &Decoder<E, M> {
+    fn decode(&self, payload: &[u8]) -> Result<E, PayloadError> {
+        from_json::<Read<E, M>>(payload).map(|read| read.0)
     }
 }
 
 pub trait ViaNothingDecode<E> {
-    fn decode(&self) -> Result<E, PayloadError>;
+    fn decode(&self, payload: &[u8]) -> Result<E, PayloadError>;
 }
 
-impl<E, M> ViaNothingDecode<E> for Decoder<'_, E, M> {
-    fn decode(&self) -> Result<E, PayloadError> {
-        Err(PayloadError::new("this event can't be deserialized"))
+impl<E, M> ViaNothingDecode<E> for Decoder<E, M> {
+    fn decode(&self, _: &[u8]) -> Result<E, PayloadError> {
+        stub()
     }
 }

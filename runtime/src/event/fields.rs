@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 
 /// Which of the two serializations `E` has itself: `(&&&&Own::<E>::new()).sides()`.
 #[derive(Debug)]
@@ -136,19 +136,6 @@ impl<T: DeserializeOwned> OwnsItsData for T {}
 pub const fn owns_its_data<E: OwnsItsData>() {}
 pub const fn serializes_itself<E: SerializesItself>() {}
 pub const fn deserializes_itself<E: DeserializesItself>() {}
-
-/// What a mirror has whose `#[serde(..)]` attributes serde refused: so serde's message is the only one. The functions
-/// that serde derives are inherent, and go first.
-pub trait BrokenMirror: Sized {
-    fn serialize<E, S: Serializer>(_: &E, _: S) -> Result<S::Ok, S::Error> {
-        crate::__private::stub()
-    }
-
-    fn deserialize<'de, E, D: Deserializer<'de>>(_: D) -> Result<E, D::Error> {
-        crate::__private::stub()
-    }
-}
-impl<M> BrokenMirror for M {}
 
 /// The type of a field that is marked `#[event(occurred_at)]`: `DateTime<Utc>`, under whatever name.
 #[diagnostic::on_unimplemented(

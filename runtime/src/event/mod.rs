@@ -1,6 +1,7 @@
 //! 1 · Something happened: the event, its definition, and the envelope it travels in.
 
-mod codec;
+#[doc(hidden)]
+pub mod codec;
 mod definition;
 mod envelope;
 #[doc(hidden)]
@@ -8,10 +9,6 @@ pub mod fields;
 mod id;
 
 pub use codec::PayloadError;
-#[doc(hidden)]
-pub use codec::{
-    Decoder, Encoder, ViaMirrorDecode, ViaMirrorEncode, ViaNothingDecode, ViaNothingEncode, ViaOwnDecode, ViaOwnEncode,
-};
 pub use definition::{AggregateDef, EventDef, Source};
 pub use envelope::{Envelope, EventMeta};
 pub use id::{AggregateId, EventId, ToAggregateId};

@@ -17,13 +17,16 @@ use super::{
     outcome::{HandlerError, HandlerOutput},
     services::{FromServices, MissingService, ServiceScope},
 };
-use crate::event::{AnyEvent, DomainEvent, EventDef, EventMeta, Source};
+use crate::event::{AnyEvent, EventDef, EventMeta, Source};
 
 /// A running call of a handler.
 pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + 'a>>;
 
 /// A handler struct, built once at start-up.
 pub type Instance = Arc<dyn Any + Send + Sync>;
+
+/// Builds a handler struct out of the services, at start-up.
+pub type Build = fn(&mut ServiceScope<'_>) -> Result<Instance, MissingService>;
 
 /// One event a handler takes: which, what the parameters after it need, and how to call it.
 #[derive(Debug)]
@@ -49,7 +52,7 @@ pub struct HandlerDef {
     /// The events it takes, at least one.
     pub events: &'static [HandledEvent],
     /// How its struct is built; `None` for a function.
-    pub instance: Option<fn(&mut ServiceScope<'_>) -> Result<Instance, MissingService>>,
+    pub instance: Option<Build>,
     /// Its options.
     pub options: HandlerOptions,
 }

@@ -93,11 +93,12 @@ pub fn compare(
 ) {
     let mut ratios = Vec::new();
     let mut times = (Vec::new(), Vec::new());
+    println!("\n{title}, {ROUNDS} rounds");
     for round in 1..=ROUNDS {
-        let group = format!("{title} round {round}");
-        criterion.bench_function(&format!("{group} {base_name}"), &mut base);
-        criterion.bench_function(&format!("{group} {ours_name}"), &mut ours);
-        let (base, ours) = (median(&format!("{group} {base_name}")), median(&format!("{group} {ours_name}")));
+        let (base_id, ours_id) = (format!("{base_name} {round}"), format!("{ours_name} {round}"));
+        criterion.bench_function(&base_id, &mut base);
+        criterion.bench_function(&ours_id, &mut ours);
+        let (base, ours) = (median(&base_id), median(&ours_id));
         ratios.push(ours / base);
         times.0.push(base);
         times.1.push(ours);
