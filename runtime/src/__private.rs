@@ -8,7 +8,7 @@ pub use crate::{
     aggregate::{AggregateRoot, AggregateVersion, PendingEvents},
     event::{
         AggregateDef, AggregateId, AggregateType, DomainEvent, EventDef, PayloadError, RaisedBy, Source, ToAggregateId,
-        codec::{BrokenMirror, Decoder, Encoder, ReadMirror, WriteMirror},
+        codec::{BrokenMirror, Decoder, Encoder, ReadMirror, WriteMirror, stub},
         fields::{Own, deserializes_itself, owns_its_data, serializes_itself, time},
     },
     handler::{
@@ -32,8 +32,8 @@ use core::time::Duration;
 pub mod autoref {
     pub use crate::event::{
         codec::{
-            BrokenMirror as _, ViaMirrorDecode as _, ViaMirrorEncode as _, ViaNothingDecode as _, ViaNothingEncode as _,
-            ViaOwnDecode as _, ViaOwnEncode as _,
+            BrokenMirror as _, ViaMirrorDecode as _, ViaMirrorEncode as _, ViaNothingDecode as _,
+            ViaNothingEncode as _, ViaOwnDecode as _, ViaOwnEncode as _,
         },
         fields::{OwnBoth as _, OwnDeserialize as _, OwnNeither as _, OwnSerialize as _},
     };
@@ -121,9 +121,4 @@ pub struct UnknownAggregate;
 
 impl AggregateType for UnknownAggregate {
     const NAME: &'static str = "?";
-}
-
-/// The body of everything that is emitted beside an error; it never runs, because the program does not compile.
-pub fn stub() -> ! {
-    unreachable!("emitted beside a compile error")
 }

@@ -1,4 +1,4 @@
-use domain_events::{DomainEvents, prelude::*, shutdown_signal};
+use domain_events::{DomainEvents, prelude::*};
 #[derive(DomainEvent)]
 #[event(aggregate = Card)]
 struct CardAddedToLibraryEvent {
@@ -26,5 +26,5 @@ async fn main() -> domain_events::Result<()> {
     let mut work = events.begin().await?;
     work.record(&mut card);
     work.commit().await?;
-    events.processor().run(shutdown_signal()).await
+    events.processor().drain().await
 }

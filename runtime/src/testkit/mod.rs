@@ -48,6 +48,7 @@ pub mod conformance;
 mod raised;
 mod recorded;
 mod scenario;
+mod standing;
 mod wait;
 
 #[doc(hidden)]

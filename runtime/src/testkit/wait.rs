@@ -1,26 +1,18 @@
 //! Waiting for the handlers: until they have done their work, with a limit, and with words for what is missing.
 
 use std::{
-    fmt::{self, Write},
+    fmt,
     time::{Duration, Instant},
 };
 
+use super::standing::{Standing, look};
 use crate::{
     domain_events::DomainEvents,
-    error::Result,
-    handler::Wired,
-    store::{
-        Store,
-        record::{DeadLetter, Parked, ParkedState, Position, SubscriptionState},
-    },
+    store::{Store, record::DeadLetter},
 };
 
 /// How often the condition is looked at: often enough to be invisible in a test's run time.
 const INTERVAL: Duration = Duration::from_millis(5);
-
-/// The most rows of a kind that are read and shown for one handler.
-const ROWS: usize = 10_000;
-const SHOWN: usize = 5;
 
 /// Waits until every handler of this runtime has handled everything that is in the log now: its subscription stands at
 /// the log's head or further, and nothing is parked.
@@ -197,42 +189,6 @@ impl fmt::Debug for NotHandled {
 
 impl std::error::Error for NotHandled {}
 
-/// How one handler stands.
-struct Standing {
-    handler: String,
-    partitions: usize,
-    /// One per partition, once a processor has made them.
-    subscriptions: Vec<SubscriptionState>,
-    /// Those of `subscriptions` that have not come as far as they should.
-    behind: usize,
-    parked: Vec<Parked>,
-    dead: Vec<DeadLetter>,
-}
-
-impl Standing {
-    fn is_handled(&self) -> bool {
-        self.is_read() && self.parked.is_empty() && self.dead.is_empty()
-    }
-
-    fn is_settled(&self) -> bool {
-        self.is_read() && self.parked.iter().all(|delivery| self.is_at_rest(delivery))
-    }
-
-    fn is_read(&self) -> bool {
-        self.subscriptions.len() == self.partitions && self.behind == 0
-    }
-
-    /// Whether only a person can move this delivery on.
-    fn is_at_rest(&self, delivery: &Parked) -> bool {
-        let dead = |other: &Parked| other.state == ParkedState::Dead && other.aggregate == delivery.aggregate;
-        match delivery.state {
-            ParkedState::Dead => true,
-            ParkedState::Waiting => self.parked.iter().any(|other| other.position < delivery.position && dead(other)),
-            ParkedState::Retrying | ParkedState::Running => false,
-        }
-    }
-}
-
 async fn wait<S: Store>(events: &DomainEvents<S>, limit: Duration, stop_at_dead: bool) -> Vec<Standing> {
     let begun = Instant::now();
     let head = events.store().head().await.expect("the store can be read");
@@ -244,36 +200,6 @@ async fn wait<S: Store>(events: &DomainEvents<S>, limit: Duration, stop_at_dead:
             return standings;
         }
         tokio::time::sleep(INTERVAL.min(limit)).await;
-    }
-}
-
-async fn look<S: Store>(events: &DomainEvents<S>, head: &Position) -> Result<Vec<Standing>> {
-    let store = events.store();
-    let states = store.subscriptions().await?;
-    let mut standings = Vec::new();
-    for wired in &events.0.registry.handlers {
-        let subscriptions: Vec<_> = states.iter().filter(|state| state.id.handler == wired.name).cloned().collect();
-        let mut standing = standing(wired, subscriptions, head);
-        // Rows are read after the position: a delivery is parked in the step that moves the position past it.
-        standing.parked = store.parked(&wired.name, ROWS).await?;
-        standing.dead = store.dead_letters(Some(&wired.name), ROWS).await?;
-        standings.push(standing);
-    }
-    Ok(standings)
-}
-
-fn standing(wired: &Wired, subscriptions: Vec<SubscriptionState>, head: &Position) -> Standing {
-    // Where one number is the whole position, it can be compared; elsewhere only an empty lag says that all is done.
-    let done = |state: &SubscriptionState| {
-        state.lag == 0 || state.position.window.is_none() && state.position.after >= head.after
-    };
-    Standing {
-        handler: wired.name.to_string(),
-        partitions: usize::from(wired.options.partitions),
-        behind: subscriptions.iter().filter(|state| !done(state)).count(),
-        subscriptions,
-        parked: Vec::new(),
-        dead: Vec::new(),
     }
 }
 
@@ -290,52 +216,4 @@ impl NotHandled {
         }
         Self(text)
     }
-}
-
-impl Standing {
-    fn tell(&self, text: &mut String) -> fmt::Result {
-        write!(text, "\n- handler `{}`", self.handler)?;
-        if self.subscriptions.len() < self.partitions {
-            write!(text, ": no processor has run it yet; start one, `events.processor().start().await?`")?;
-        }
-        for state in &self.subscriptions {
-            let name = state.id.to_string();
-            match &state.owner {
-                Some(owner) => write!(text, "\n    `{name}` is run by {owner}")?,
-                None => write!(text, "\n    `{name}` is run by nobody")?,
-            }
-            write!(text, ", at log position {}, {} events behind", state.position.after, state.lag)?;
-            if state.paused {
-                write!(text, "; it is paused: `events.admin().resume(\"{}\")`", self.handler)?;
-            } else if state.owner.is_none() && (state.lag > 0 || !self.parked.is_empty()) {
-                write!(text, "; is a processor running, with its group?")?;
-            } else if self.parked.is_empty() && state.lag > 0 {
-                write!(text, "; its handler may still be at work")?;
-            }
-        }
-        for delivery in self.parked.iter().take(SHOWN) {
-            let Parked { aggregate, position, state, attempts, next_at, error, .. } = delivery;
-            write!(text, "\n    parked at {position}, {} `{}`: ", aggregate.aggregate_type, aggregate.aggregate_id)?;
-            match state {
-                ParkedState::Waiting => write!(text, "waits behind an earlier one")?,
-                ParkedState::Retrying => write!(text, "{attempts} attempts, due at {next_at}")?,
-                ParkedState::Running => write!(text, "attempt {attempts} is under way")?,
-                ParkedState::Dead => write!(text, "a dead letter that the aggregate's later events wait behind")?,
-            }
-            if let Some(error) = error {
-                write!(text, "; last error: {error}")?;
-            }
-        }
-        more(text, "parked", self.parked.len())?;
-        for letter in self.dead.iter().take(SHOWN) {
-            let meta = &letter.envelope.meta;
-            write!(text, "\n    dead letter {} of {} `{}`", meta.name, meta.aggregate_type, meta.aggregate_id)?;
-            write!(text, " at {}, {}, {} attempts: {}", letter.position, letter.reason, letter.attempts, letter.error)?;
-        }
-        more(text, "dead letters", self.dead.len())
-    }
-}
-
-fn more(text: &mut String, what: &str, rows: usize) -> fmt::Result {
-    if rows > SHOWN { write!(text, "\n    and {} more {what}", rows - SHOWN) } else { Ok(()) }
 }

@@ -13,6 +13,39 @@ use crate::{
 ///
 /// Only what the store's `Capabilities` say it has is ever asked for: where a store is not `transactional`, the methods
 /// about effects are not called; where it has not `several_processes`, `place` and `at` are not.
+///
+/// ```
+/// use domain_events::{
+///     MemoryStore, Result,
+///     handler::HandlerDef,
+///     store::memory::MemoryConnection,
+///     testkit::conformance::StoreHarness,
+/// };
+///
+/// struct Mine(MemoryStore);
+///
+/// impl StoreHarness for Mine {
+///     type Store = MemoryStore;
+///
+///     async fn open(&self) -> MemoryStore { self.0.clone() }
+///
+///     // A server: its URL. A file: its path. This one is neither durable nor shared, so nobody asks.
+///     fn place(&self) -> String { unreachable!() }
+///     async fn at(_: &str) -> Self { unreachable!() }
+///     async fn restored(&self) -> Self { unreachable!() }
+///
+///     // SQL: `insert into effects ..` on this connection; `select effect from effects order by ..`.
+///     async fn write_effect(_: &mut MemoryConnection, _: &str) -> Result<()> { unreachable!() }
+///     async fn effects(&self) -> Vec<String> { unreachable!() }
+///
+///     // SQL: an `#[event_handler(ParcelMovedEvent, ..)]` that takes the transaction, by `Some(handler!(ledger))`.
+///     fn ledger() -> Option<&'static HandlerDef> { None }
+/// }
+///
+/// # #[cfg(any())]
+/// domain_events::conformance_store!(mine, connect = async { Mine(MemoryStore::new()) });
+/// # let _ = Mine(MemoryStore::new());
+/// ```
 pub trait StoreHarness: Sized + Send + Sync + 'static {
     /// The store.
     type Store: Store;

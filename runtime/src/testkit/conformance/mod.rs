@@ -127,6 +127,7 @@ macro_rules! conformance_store {
                 case_03_an_open_transaction_delays_nobody_else
                 case_04_of_two_writers_of_one_aggregate_one_loses
                 case_05_two_processors_deliver_each_event_once
+                case_05_a_processor_leaves_alone_what_it_has_no_handler_for
                 case_05_a_lost_lease_is_fenced
                 case_06_a_failing_handler_stands_alone
                 case_07_order_holds_through_retries

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -156,7 +157,9 @@ async fn hold<H: StoreHarness>(harness: &H, journal: &Path) {
 }
 
 async fn load<H: StoreHarness>(harness: &H, journal: &Path) {
-    let stage = Arc::new(Stage::new(|_| Act::Done).with_journal(Journal::open(journal)));
+    // Slower than the writers, so that there is always something read and not handled when the process dies.
+    let act = |seen: &Seen| if seen.handler == "first" { Act::Slow(Duration::from_millis(5)) } else { Act::Done };
+    let stage = Arc::new(Stage::new(act).with_journal(Journal::open(journal)));
     let handlers: Vec<_> = [&cast::FIRST].into_iter().chain(H::ledger()).collect();
     let events = runtime_on(harness.open().await, &stage, &handlers, |builder| builder);
     let mut reached = BTreeMap::<String, u64>::new();

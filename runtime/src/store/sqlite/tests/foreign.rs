@@ -10,7 +10,7 @@ use crate::store::{
 };
 
 /// A log with one row of another program, between two of this one's.
-async fn with_row(columns: &str, values: &str) -> Result<(SqliteStore, crate::Envelope)> {
+async fn with_row(columns: &str, values: &str) -> Result<(SqliteStore, crate::event::Envelope)> {
     let store = SqliteStore::in_memory().await?;
     commit(&store, &[event("a")]).await?;
     sqlx::query(sqlx::AssertSqlSafe(format!("INSERT INTO event_log ({columns}) VALUES ({values})")))

@@ -64,6 +64,29 @@ pub async fn case_05_two_processors_deliver_each_event_once<H: StoreHarness>(sui
     assert_eq!(owner, None, "a processor that was shut down has not given its lease back");
 }
 
+/// A node of an older release leaves alone what it has no handler for, and does not move it.
+pub async fn case_05_a_processor_leaves_alone_what_it_has_no_handler_for<H: StoreHarness>(suite: Suite<H>) {
+    let stage = stage(|_| Act::Done);
+    let new = suite.runtime(&stage, &[&cast::FIRST, &cast::SECOND]).await;
+    let old = suite.runtime(&stage, &[&cast::FIRST]).await;
+    commit(&new, "p1", [1]).await;
+    let running = new.processor().start().await.expect("the new processor starts");
+    wait_until_handled(&new, LIMIT).await;
+    running.shutdown().await.expect("the new processor stops");
+
+    let running = old.processor().start().await.expect("the old processor starts");
+    commit(&old, "p1", [2]).await;
+    wait_until_handled(&old, LIMIT).await;
+    let state = subscription(old.store(), "second").await;
+    assert_eq!((state.owner, state.lag), (None, 1), "the old processor touched a subscription it has no handler for");
+    let other = new.processor().start().await.expect("the new processor starts again");
+    wait_until_handled(&new, LIMIT).await;
+    assert_eq!(stage.steps("second", "p1"), [1, 2], "nothing was skipped");
+    for processor in [running, other] {
+        processor.shutdown().await.expect("a processor stops");
+    }
+}
+
 /// The store itself refuses every write of a holder whose lease has run out and gone to another.
 pub async fn case_05_a_lost_lease_is_fenced<H: StoreHarness>(suite: Suite<H>) {
     let events = suite.runtime(&stage(|_| Act::Done), &[]).await;

@@ -23,6 +23,12 @@ async fn holder<H: StoreHarness>(suite: &Suite<H>) -> (Child, NodeId) {
     let begun = || suite.journal().iter().any(|entry| entry.what == "begin" && entry.step == 2);
     until_true("the child has begun step 2", begun).await;
     let store = suite.harness.open().await;
+    // What it has done is written down, what it has begun is not: only then is it known what it must leave to others.
+    until("the child has written its position down", || async {
+        let position = subscription(&store, "first").await.position;
+        if position.after > 0 { Ok(()) } else { Err(format!("{position:?}")) }
+    })
+    .await;
     let owner = subscription(&store, "first").await.owner.expect("the child holds the subscription it runs");
     (child, owner)
 }
