@@ -2,8 +2,9 @@
 
 use domain_events::{
     conformance_store,
-    testkit::conformance::{MemoryHarness, SqliteHarness},
+    testkit::conformance::{MemoryHarness, PostgresHarness, SqliteHarness},
 };
 
 conformance_store!(memory, connect = MemoryHarness::connect());
 conformance_store!(sqlite, connect = SqliteHarness::connect());
+conformance_store!(postgres, connect = PostgresHarness::connect());

@@ -35,6 +35,8 @@ pub use handler::{
 };
 pub use processor::{Processor, RunningProcessor, shutdown_signal};
 pub use store::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use store::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
 pub use work::{Appended, DispatchReport, HandlerOutcome, UnitOfWork};

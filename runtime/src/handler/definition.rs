@@ -126,7 +126,10 @@ impl<'a> Invocation<'a> {
         }
     }
 
-    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only stores with SQL have transactions"))]
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        expect(dead_code, reason = "only stores with SQL have transactions")
+    )]
     pub(crate) fn transaction<C: 'static>(&mut self) -> &'a mut C {
         match self.transaction.take().and_then(|transaction| transaction.downcast_mut()) {
             Some(connection) => connection,

@@ -52,7 +52,10 @@ impl Dependency {
         Self { kind: DependencyKind::Service { name: short_type_name::<T>, bind: Services::bind::<T> } }
     }
 
-    #[cfg_attr(not(feature = "sqlite"), expect(dead_code, reason = "only stores with SQL have transactions"))]
+    #[cfg_attr(
+        not(any(feature = "postgres", feature = "sqlite")),
+        expect(dead_code, reason = "only stores with SQL have transactions")
+    )]
     pub(crate) const fn transaction<C: Any>() -> Self {
         Self { kind: DependencyKind::Transaction { name: short_type_name::<C>, connection: TypeId::of::<C> } }
     }

@@ -38,7 +38,9 @@ async fn is_done<S: Store>(context: &Context<S>, handlers: &[Arc<Wired>], head: 
     let ours = |handler: &str| handlers.iter().find(|wired| *wired.name == *handler);
     for state in &states {
         let Some(wired) = ours(&state.id.handler) else { continue };
-        if state.id.partition < wired.options.partitions && state.lag > 0 && state.position.after < head {
+        // Where one number is not the whole position, only an empty lag says that all is done.
+        let behind = state.lag > 0 && (state.position.window.is_some() || state.position.after < head);
+        if state.id.partition < wired.options.partitions && behind {
             return Ok(false);
         }
     }

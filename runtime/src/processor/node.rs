@@ -237,7 +237,10 @@ impl<S: Store> Node<S> {
         let Some(id) = self.names.remove(&task) else { return };
         let Some(held) = self.held.remove(&id) else { return };
         match ended {
-            Ended::LeaseLost => tracing::warn!(subscription = %id, "lease lost; another node has it, or will"),
+            Ended::LeaseLost => {
+                tracing::warn!(subscription = %id, "lease lost; another node has it, or will");
+                self.tail.forget().await;
+            }
             Ended::Stopped => {
                 fault::point("release.before");
                 if let Err(error) = self.context.store.release(&held.lease).await {

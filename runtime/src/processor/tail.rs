@@ -111,6 +111,14 @@ impl<S: Store> Tail<S> {
         Self { context, state: Mutex::new(State { pages: VecDeque::new(), empty: None, limit }) }
     }
 
+    /// Forgets the pages: after a crash of the store's server, what was read before may lead on to a place that the log
+    /// does not have.
+    pub(super) async fn forget(&self) {
+        let mut state = self.state.lock().await;
+        state.pages.clear();
+        state.empty = None;
+    }
+
     /// The events behind a position; `None` if there are none yet.
     pub(super) async fn read(&self, after: &Position) -> Result<Option<Arc<TailPage>>> {
         let mut state = self.state.lock().await;

@@ -6,6 +6,8 @@
 mod capabilities;
 mod check;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod record;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -14,6 +16,8 @@ mod tests;
 
 pub use capabilities::{Capabilities, Schema};
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 

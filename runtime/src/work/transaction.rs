@@ -27,3 +27,16 @@ mod sqlite {
         }
     }
 }
+
+#[cfg(feature = "postgres")]
+mod postgres {
+    use crate::handler::{Dependency, Inject, Invocation};
+
+    impl<'a> Inject<'a> for &'a mut sqlx::PgConnection {
+        const DEPENDENCY: Dependency = Dependency::transaction::<sqlx::PgConnection>();
+
+        fn inject(call: &mut Invocation<'a>, _: usize) -> Self {
+            call.transaction()
+        }
+    }
+}

@@ -44,9 +44,9 @@ async fn dead_letters_come_back_newest_first<S: Store>(store: S) -> Result<()> {
     full.meta.causation_id = Some(uuid(2));
     full.meta.trace = Some("00-trace".into());
     full.payload = vec![0xff, 0, b'"', 0xfe];
-    let old = letter("a.a", &full, 1, "2026-01-01T00:00:00.000000001Z");
-    let new = letter("a.b", &event("b"), 2, "2026-01-01T00:00:00.000000002Z");
-    let same_time = letter("a.a", &event("b"), 3, "2026-01-01T00:00:00.000000002Z");
+    let old = letter("a.a", &full, 1, "2026-01-01T00:00:00.000001Z");
+    let new = letter("a.b", &event("b"), 2, "2026-01-01T00:00:00.000002Z");
+    let same_time = letter("a.a", &event("b"), 3, "2026-01-01T00:00:00.000002Z");
     for letters in [vec![new.clone(), same_time.clone()], vec![old.clone()]] {
         for letter in letters {
             store.ensure(&wanted(&letter.handler, 1)).await?;

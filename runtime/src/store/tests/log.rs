@@ -12,6 +12,8 @@ on_every_store![
     a_page_says_whether_there_is_more,
     a_transaction_that_is_not_committed_leaves_nothing,
     every_field_comes_back,
+    nul_is_kept_or_refused,
+    a_time_is_kept_to_the_microsecond_at_least,
     many_events_are_kept_in_their_order,
     fields_out_of_range_are_refused,
     an_id_is_appended_once,
@@ -25,7 +27,7 @@ on_every_store![
 ];
 
 async fn what_is_committed_is_read_in_order<S: Store>(store: S) -> Result<()> {
-    assert_eq!(store.head().await?, Position::BEGINNING);
+    assert_eq!(store.head().await?.after, 0);
     let (first, second, third) = (event("a"), event("b"), event("a"));
     commit(&store, &[first.clone(), second.clone()]).await?;
     commit(&store, std::slice::from_ref(&third)).await?;
@@ -35,9 +37,8 @@ async fn what_is_committed_is_read_in_order<S: Store>(store: S) -> Result<()> {
     let positions: Vec<i64> = page.events.iter().filter_map(|event| event.meta.position).collect();
     assert!(positions.is_sorted() && positions[0] > 0, "{positions:?}");
     assert!(page.events.iter().all(|event| event.meta.recorded_at.is_some()));
-    assert_eq!(page.resume, positions.iter().map(|position| at(*position)).collect::<Vec<_>>());
-    assert_eq!(page.end, at(positions[2]));
-    assert_eq!(store.head().await?, page.end);
+    assert_eq!(page.resume.iter().map(|resume| resume.after).collect::<Vec<_>>(), positions);
+    assert_eq!((page.end.after, store.head().await?.after), (positions[2], positions[2]));
     Ok(())
 }
 
@@ -76,20 +77,19 @@ async fn a_transaction_that_is_not_committed_leaves_nothing<S: Store>(store: S) 
 async fn every_field_comes_back<S: Store>(store: S) -> Result<()> {
     let sql = "'); DROP TABLE event_log; --";
     let mut full = versioned(&"é".repeat(127), 1);
-    full.meta.occurred_at = "2026-01-31T12:00:00.123456789Z".parse().expect("a time");
+    full.meta.occurred_at = "2026-01-31T12:00:00.123456Z".parse().expect("a time");
     full.meta.correlation_id = Some(uuid(1));
     full.meta.causation_id = Some(uuid(2));
     full.meta.trace = Some(sql.into());
     full.meta.name = sql.into();
     full.meta.aggregate_type = sql.into();
     full.meta.version = u32::MAX;
-    full.payload = format!(r#"{{"a":"{sql}","nul":"{}"}}"#, '\0').into_bytes();
+    full.payload = format!(r#"{{"b":"{sql}", "a":1e3,"a":[]}}"#).into_bytes();
     let mut short = event("1");
     short.meta.occurred_at = "0000-01-01T00:00:00Z".parse().expect("a time");
     let mut long = event(&"x".repeat(255));
     long.meta.name = "n".repeat(255).into();
-    long.meta.aggregate_type = "t\0t".into();
-    long.meta.occurred_at = "9999-12-31T23:59:59.999999999Z".parse().expect("a time");
+    long.meta.occurred_at = "9999-12-31T23:59:59.999999Z".parse().expect("a time");
     long.payload = vec![b'7'; 1024 * 1024];
 
     // One statement each, then one for all.
@@ -107,6 +107,39 @@ async fn every_field_comes_back<S: Store>(store: S) -> Result<()> {
         read.meta.recorded_at = None;
         assert_eq!(read, *written);
     }
+    Ok(())
+}
+
+async fn nul_is_kept_or_refused<S: Store>(store: S) -> Result<()> {
+    let mut in_payload = event("a");
+    in_payload.payload = b"{\"nul\":\"\0\"}".to_vec();
+    let mut escaped = event("a");
+    escaped.payload = br#"{"nul":"\u0000"}"#.to_vec();
+    let mut in_type = event("a");
+    in_type.meta.aggregate_type = "t\0t".into();
+    for (field, written) in [("payload", in_payload), ("payload", escaped), ("aggregate_type", in_type)] {
+        let before = all(&store).await?.len();
+        match commit(&store, std::slice::from_ref(&written)).await {
+            Ok(()) => {
+                let read = all(&store).await?.pop().expect("it was committed");
+                assert_eq!((&read.payload, read.meta.aggregate_type), (&written.payload, written.meta.aggregate_type));
+            }
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::InvalidEvent);
+                assert!(error.to_string().contains(field), "{error}");
+                assert_eq!(all(&store).await?.len(), before);
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn a_time_is_kept_to_the_microsecond_at_least<S: Store>(store: S) -> Result<()> {
+    let mut fine = event("a");
+    fine.meta.occurred_at = "2026-01-31T12:00:00.123456789Z".parse().expect("a time");
+    commit(&store, std::slice::from_ref(&fine)).await?;
+    let lost = fine.meta.occurred_at - all(&store).await?[0].meta.occurred_at;
+    assert!(lost >= chrono::Duration::zero() && lost < chrono::Duration::microseconds(1), "{lost}");
     Ok(())
 }
 

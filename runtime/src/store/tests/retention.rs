@@ -90,7 +90,7 @@ async fn positions_are_never_given_twice<S: Store>(store: S) -> Result<()> {
     commit(&store, &[event("a"), event("a")]).await?;
     let head = store.head().await?;
     assert_eq!(store.trim(later(), 10).await?, 2);
-    assert_eq!(store.head().await?, head);
+    assert_eq!(store.head().await?.after, head.after);
     commit(&store, &[event("a")]).await?;
     let page = store.read(&head, 10).await?;
     assert_eq!(page.events.len(), 1);

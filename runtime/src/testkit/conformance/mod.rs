@@ -46,6 +46,8 @@ mod child;
 mod harness;
 mod journal;
 mod memory;
+#[cfg(all(unix, feature = "postgres"))]
+mod postgres;
 #[cfg(unix)]
 mod role;
 #[cfg(feature = "sqlite")]
@@ -61,6 +63,8 @@ pub use cast::{Parcel, ParcelMovedEvent};
 pub use child::conformance_child;
 pub use harness::StoreHarness;
 pub use memory::MemoryHarness;
+#[cfg(all(unix, feature = "postgres"))]
+pub use postgres::{PostgresHarness, PostgresServer};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteHarness;
 pub use stage::{Act, Seen, Stage};

@@ -1,0 +1,200 @@
+//! Writing events: one statement, and one round trip, for any number of them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use sqlx::{PgConnection, Row, postgres::PgDatabaseError};
+use uuid::Uuid;
+
+use super::{
+    PostgresStore,
+    error::{Context, code, from_sqlx},
+    json,
+    row::time,
+};
+use crate::{
+    error::{Error, Result},
+    event::{Envelope, EventId, EventMeta},
+    store::{
+        check::{check, conflict, duplicate, expected_version, invalid},
+        record::AggregateKey,
+    },
+};
+
+/// The last version of the aggregate in `a`.
+macro_rules! last_version {
+    () => {
+        "greatest(coalesce((SELECT max(l.aggregate_version)
+                              FROM @.event_log l
+                             WHERE l.aggregate_type = a.type AND l.aggregate_id = a.id
+                               AND l.aggregate_version IS NOT NULL), 0),
+                  coalesce((SELECT s.version
+                              FROM @.event_stream s
+                             WHERE s.aggregate_type = a.type AND s.aggregate_id = a.id), 0))"
+    };
+}
+
+/// Writes all events, in their order, or none where one aggregate is not at the version before its first event: that is
+/// a conflict, and the application's transaction is still whole.
+const APPEND: &str = concat!(
+    "INSERT INTO @.event_log
+            (id, aggregate_type, aggregate_id, aggregate_version, event_name, event_version, occurred_at,
+             correlation_id, causation_id, trace, payload)
+     SELECT e.id, e.aggregate_type, e.aggregate_id, e.aggregate_version, e.event_name, e.event_version, e.occurred_at,
+            e.correlation_id, e.causation_id, e.trace, e.payload::json
+       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::timestamptz[],
+                   $8::uuid[], $9::uuid[], $10::text[], $11::text[])
+            WITH ORDINALITY
+         AS e (id, aggregate_type, aggregate_id, aggregate_version, event_name, event_version, occurred_at,
+               correlation_id, causation_id, trace, payload, place)
+      WHERE NOT EXISTS (SELECT 1
+                          FROM unnest($12::text[], $13::text[], $14::bigint[]) AS a (type, id, expected)
+                         WHERE a.expected <> ",
+    last_version!(),
+    ") ORDER BY e.place"
+);
+
+const LAST_VERSIONS: &str = concat!(
+    "SELECT ",
+    last_version!(),
+    " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a (type, id, place) ORDER BY a.place"
+);
+
+impl PostgresStore {
+    pub(super) async fn append_events(&self, connection: &mut PgConnection, events: &[Envelope]) -> Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let payloads = checked(events)?;
+        let heads = heads(events)?;
+        let metas = || events.iter().map(|event| &event.meta);
+        let appended = self
+            .query(APPEND)
+            .bind(metas().map(|meta| meta.id.as_uuid()).collect::<Vec<_>>())
+            .bind(metas().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
+            .bind(metas().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
+            .bind(metas().map(|meta| meta.aggregate_version.map(u64::cast_signed)).collect::<Vec<_>>())
+            .bind(metas().map(|meta| &*meta.name).collect::<Vec<_>>())
+            .bind(metas().map(|meta| i64::from(meta.version)).collect::<Vec<_>>())
+            .bind(metas().map(|meta| time(meta.occurred_at)).collect::<Vec<_>>())
+            .bind(metas().map(|meta| meta.correlation_id).collect::<Vec<_>>())
+            .bind(metas().map(|meta| meta.causation_id).collect::<Vec<_>>())
+            .bind(metas().map(|meta| meta.trace.as_deref()).collect::<Vec<_>>())
+            .bind(payloads)
+            .bind(heads.iter().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
+            .bind(heads.iter().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
+            .bind(heads.iter().map(|meta| expected_version(meta).map(u64::cast_signed)).collect::<Vec<_>>())
+            .execute(&mut *connection)
+            .await;
+        match appended {
+            Ok(done) if done.rows_affected() > 0 => Ok(()),
+            Ok(_) => {
+                let actual = self.last_versions(connection, &heads).await?;
+                Err(stale(&heads, &actual))
+            }
+            Err(error) => Err(self.refused(events, &heads, error).await),
+        }
+    }
+
+    /// The last version of each aggregate, 0 where it has none.
+    async fn last_versions(&self, connection: &mut PgConnection, heads: &[&EventMeta]) -> Result<Vec<u64>> {
+        let rows = self
+            .query(LAST_VERSIONS)
+            .bind(heads.iter().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
+            .bind(heads.iter().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
+            .fetch_all(connection)
+            .await
+            .context(self)?;
+        rows.iter()
+            .map(|row| row.try_get::<i64, _>(0).map(|version| u64::try_from(version).unwrap_or(0)))
+            .collect::<Result<_, _>>()
+            .context(self)
+    }
+
+    /// Says which event a unique index has refused. The transaction can't be asked any more: another connection is.
+    async fn refused(&self, events: &[Envelope], heads: &[&EventMeta], error: sqlx::Error) -> Error {
+        if code(&error).as_deref() == Some("23505")
+            && let Some(refusal) =
+                error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+        {
+            if refusal.constraint() == Some("event_log_stream") {
+                let actual = match self.own().await {
+                    Ok(mut own) => self.last_versions(&mut own, heads).await.unwrap_or_default(),
+                    Err(_) => Vec::new(),
+                };
+                return stale(heads, &actual);
+            }
+            let detail = refusal.detail().unwrap_or_default();
+            let known = events.iter().find(|event| detail.contains(&event.meta.id.to_string()));
+            if let (Some("event_log_id"), Some(event)) = (refusal.constraint(), known) {
+                return duplicate(&event.meta);
+            }
+        }
+        from_sqlx(&self.shared.place, error)
+    }
+}
+
+/// Everything that can be known to be wrong before it is sent; the payloads as text.
+fn checked(events: &[Envelope]) -> Result<Vec<&str>> {
+    let mut ids = HashSet::<EventId>::new();
+    events
+        .iter()
+        .map(|Envelope { meta, payload }| {
+            check(meta)?;
+            for (field, value) in [
+                ("name", &*meta.name),
+                ("aggregate_type", &*meta.aggregate_type),
+                ("aggregate_id", meta.aggregate_id.as_str()),
+                ("trace", meta.trace.as_deref().unwrap_or_default()),
+            ] {
+                if value.contains('\0') {
+                    let problem =
+                        format!("`{field}` holds the character NUL, which PostgreSQL's text can't; leave it out");
+                    return Err(invalid(meta, &problem));
+                }
+            }
+            if !ids.insert(meta.id) {
+                return Err(duplicate(meta));
+            }
+            json::text(payload).map_err(|problem| invalid(meta, &format!("`payload` {problem}")))
+        })
+        .collect()
+}
+
+/// The first event of each aggregate that has versions; the others must follow without a gap.
+fn heads(events: &[Envelope]) -> Result<Vec<&EventMeta>> {
+    let mut heads = Vec::new();
+    let mut last = BTreeMap::<AggregateKey, u64>::new();
+    for meta in events.iter().map(|event| &event.meta) {
+        let Some(version) = meta.aggregate_version else { continue };
+        match last.insert(meta.into(), version) {
+            None => heads.push(meta),
+            Some(before) if expected_version(meta) != Some(before) => return Err(conflict(meta, before)),
+            Some(_) => {}
+        }
+    }
+    Ok(heads)
+}
+
+/// The error for the first aggregate that is not where it should be. Versions that are not known, or have changed since,
+/// count as one too many.
+fn stale(heads: &[&EventMeta], actual: &[u64]) -> Error {
+    let wrong = heads.iter().zip(actual).find(|(meta, actual)| expected_version(meta) != Some(**actual));
+    match (wrong, heads.first()) {
+        (Some((meta, actual)), _) => conflict(meta, *actual),
+        (None, Some(meta)) => conflict(meta, meta.aggregate_version.unwrap_or(0)),
+        (None, None) => Error::new(crate::error::ErrorKind::Conflict, "another transaction wrote the same first"),
+    }
+}
+
+impl PostgresStore {
+    pub(super) async fn known(&self, connection: &mut PgConnection, events: &[EventId]) -> Result<HashSet<EventId>> {
+        let rows = self
+            .query("SELECT id FROM @.event_log WHERE id = ANY ($1)")
+            .bind(events.iter().map(|id| id.as_uuid()).collect::<Vec<_>>())
+            .fetch_all(connection)
+            .await
+            .context(self)?;
+        let ids = rows.iter().map(|row| row.try_get::<Uuid, _>(0).map(EventId::from));
+        ids.collect::<Result<_, _>>().context(self)
+    }
+}

@@ -1,0 +1,212 @@
+//! Finding the server: URLs, the connections and their settings.
+
+use std::{
+    ops::{Deref, DerefMut},
+    str::FromStr,
+    sync::{Arc, Mutex, atomic::AtomicU32},
+};
+
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::{
+    PostgresOptions, PostgresStore, Shared,
+    error::{Context, from_sqlx},
+    wake::Wake,
+};
+use crate::error::{Error, ErrorKind, Result};
+
+impl PostgresStore {
+    /// Connects to a database by its URL, `postgres://user:password@host:5432/database`, and brings the store's tables
+    /// to the version this code needs.
+    ///
+    /// The URL's parameters are those of libpq (`sslmode=verify-full`, `sslrootcert=..`, `application_name=..`); what is
+    /// missing comes from the environment (`PGUSER`, `PGPASSWORD`, ..). No error and no `Debug` shows the password.
+    ///
+    /// ```no_run
+    /// use domain_events::{DomainEvents, PostgresStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> domain_events::Result<()> {
+    /// let store = PostgresStore::connect("postgres://app@localhost/library").await?;
+    /// let events = DomainEvents::builder().store(store).build()?;
+    /// # drop(events);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](ErrorKind::Configuration) if it is not such a URL, the server refuses user or password, or it is
+    /// a standby; [`Schema`](ErrorKind::Schema) if its tables are newer than this code, or others have their names;
+    /// [`Unavailable`](ErrorKind::Unavailable) if the server does not answer.
+    pub async fn connect(url: &str) -> Result<Self> {
+        Self::connect_with(url, PostgresOptions::new()).await
+    }
+
+    /// Connects in another way than [`connect`](Self::connect) does.
+    ///
+    /// ```no_run
+    /// use domain_events::{PostgresStore, store::postgres::PostgresOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> domain_events::Result<()> {
+    /// let options = PostgresOptions::new().schema("events").transaction_pooling();
+    /// let store = PostgresStore::connect_with("postgres://app@pgbouncer:6432/library", options).await?;
+    /// # drop(store);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with(url: &str, options: PostgresOptions) -> Result<Self> {
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            // Not the text itself: it may hold a password.
+            let message = "this is not the URL of a PostgreSQL database; write `postgres://user@host/database`";
+            return Err(Error::new(ErrorKind::Configuration, message));
+        }
+        let connect = PgConnectOptions::from_str(url).map_err(|error| {
+            let message = format!("the URL of the PostgreSQL database can't be used: {error}");
+            Error::new(ErrorKind::Configuration, message)
+        })?;
+        let connect = if options.prepares() { connect } else { connect.statement_cache_capacity(0) };
+        // A first connection of its own: a pool would go on trying until its time is over.
+        let first = connect.connect().await.map_err(|error| from_sqlx(&place(&connect), error))?;
+        let _ = first.close().await;
+        let pool = PgPoolOptions::new()
+            .max_connections(options.pool_size())
+            .acquire_timeout(options.patience())
+            .connect_lazy_with(connect);
+        Self::from_pool(pool, options).await
+    }
+
+    /// A store that shares the application's pool. For reading, leases and positions it makes a few connections of its
+    /// own, to the same server with the same settings.
+    ///
+    /// ```no_run
+    /// use domain_events::{PostgresStore, store::postgres::PostgresOptions};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = sqlx::PgPool::connect("postgres://app@localhost/library").await?;
+    /// let store = PostgresStore::from_pool(pool, PostgresOptions::new()).await?;
+    /// # drop(store);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn from_pool(pool: PgPool, options: PostgresOptions) -> Result<Self> {
+        let schema = options.schema_name();
+        if schema.is_empty() || schema.len() > 63 || schema.contains('\0') {
+            let message = format!("`{schema}` can't be the name of a schema; give it 1 to 63 bytes");
+            return Err(Error::new(ErrorKind::Configuration, message));
+        }
+        let prefix = format!("\"{}\".", schema.replace('"', "\"\""));
+        let connect = (*pool.connect_options()).clone();
+        let mut ours = connect.clone();
+        if options.prepares() {
+            // A processor's statements are many, short, and made to be answered from an index: compiling them costs more
+            // than it saves, and reading the whole log is never the better plan.
+            ours = ours.options([("jit", "off"), ("enable_seqscan", "off")]);
+        } else {
+            ours = ours.statement_cache_capacity(0);
+        }
+        let store = Self {
+            shared: Arc::new(Shared {
+                // A connection that broke while it was idle costs one failed call, which a processor repeats; a question
+                // before each call would cost a round trip each time.
+                own: PgPoolOptions::new()
+                    .max_connections(options.own_size())
+                    .acquire_timeout(options.patience())
+                    .test_before_acquire(false)
+                    .connect_lazy_with(ours.clone()),
+                pool,
+                place: place(&connect),
+                wake: Wake::new(&prefix, ours),
+                prefix,
+                options,
+                schema_found: AtomicU32::new(0),
+                last_target: Mutex::new(None),
+            }),
+        };
+        store.start().await?;
+        Ok(store)
+    }
+
+    async fn start(&self) -> Result<()> {
+        self.check_server().await?;
+        match self.shared.options.migrates() {
+            true => self.migrate().await?,
+            false => self.find_schema().await?,
+        }
+        if self.schema_version().found == self.schema_version().needed {
+            self.check_sequence().await?;
+            self.settle().await?;
+        }
+        Ok(())
+    }
+
+    /// One of the store's own connections.
+    pub(super) async fn own(&self) -> Result<Own> {
+        // Without prepared statements the driver sends a statement in two parts, and a proxy may give each part to
+        // another connection, unless they are in one transaction.
+        Ok(match self.shared.options.prepares() {
+            true => Own::Plain(self.shared.own.acquire().await.context(self)?),
+            false => Own::Held(self.shared.own.begin().await.context(self)?),
+        })
+    }
+
+    /// A transaction on one of the store's own connections.
+    pub(super) async fn own_transaction(&self) -> Result<Transaction<'static, Postgres>> {
+        self.shared.own.begin().await.context(self)
+    }
+}
+
+/// A connection for one statement, or a few that need not stand together.
+pub(super) enum Own {
+    Plain(PoolConnection<Postgres>),
+    Held(Transaction<'static, Postgres>),
+}
+
+impl Own {
+    /// To be called after what was written shall last.
+    pub(super) async fn done(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Held(transaction) => transaction.commit().await,
+        }
+    }
+}
+
+impl Deref for Own {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        match self {
+            Self::Plain(connection) => connection,
+            Self::Held(transaction) => transaction,
+        }
+    }
+}
+
+impl DerefMut for Own {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        match self {
+            Self::Plain(connection) => connection,
+            Self::Held(transaction) => transaction,
+        }
+    }
+}
+
+fn place(connect: &PgConnectOptions) -> String {
+    let database = connect.get_database().unwrap_or_else(|| connect.get_username());
+    format!("{}:{}/{database}", connect.get_host(), connect.get_port())
+}

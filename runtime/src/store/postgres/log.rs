@@ -1,0 +1,95 @@
+//! The event log's trait; its longer work stands in `append`, `read`, `wake` and `trim`.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::{
+    PostgresStore,
+    error::Context,
+    row::{envelope, event_columns},
+};
+use crate::{
+    error::Result,
+    event::{Envelope, EventId},
+    store::{
+        Capabilities, EventLog, Schema,
+        record::{Page, Position},
+    },
+};
+
+impl EventLog for PostgresStore {
+    type Connection = PgConnection;
+    type Transaction = Transaction<'static, Postgres>;
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            durable: true,
+            transactional: true,
+            several_processes: true,
+            concurrent_writers: true,
+            ..Capabilities::none("postgres")
+        }
+    }
+
+    fn schema(&self) -> Schema {
+        self.schema_version()
+    }
+
+    async fn begin(&self) -> Result<Self::Transaction> {
+        self.shared.pool.begin().await.context(self)
+    }
+
+    fn connection(transaction: &mut Self::Transaction) -> &mut Self::Connection {
+        transaction
+    }
+
+    async fn append(&self, connection: &mut Self::Connection, events: &[Envelope]) -> Result<()> {
+        self.append_events(connection, events).await
+    }
+
+    async fn contains(&self, connection: &mut Self::Connection, events: &[EventId]) -> Result<Vec<EventId>> {
+        let known = self.known(connection, events).await?;
+        Ok(events.iter().copied().filter(|id| known.contains(id)).collect())
+    }
+
+    async fn commit(&self, transaction: Self::Transaction) -> Result<()> {
+        transaction.commit().await.context(self)?;
+        self.announce();
+        Ok(())
+    }
+
+    async fn rollback(&self, transaction: Self::Transaction) -> Result<()> {
+        transaction.rollback().await.context(self)
+    }
+
+    async fn head(&self) -> Result<Position> {
+        Ok(self.head_place().await?.position())
+    }
+
+    async fn read(&self, after: &Position, limit: usize) -> Result<Page> {
+        self.read_page(after, limit).await
+    }
+
+    async fn fetch(&self, positions: &[i64]) -> Result<Vec<Envelope>> {
+        const FETCH: &str =
+            concat!("SELECT ", event_columns!("id", "payload::text"), " FROM @.event_log WHERE position = ANY ($1)");
+        let mut own = self.own().await?;
+        let rows = self.query(FETCH).bind(positions).fetch_all(&mut *own).await.context(self)?;
+        let mut found = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let event = envelope(row).context(self)?;
+            found.insert(event.meta.position, event);
+        }
+        Ok(positions.iter().filter_map(|position| found.remove(&Some(*position))).collect())
+    }
+
+    async fn changed(&self, seen: &mut i64) -> Result<()> {
+        self.await_change(seen).await
+    }
+
+    async fn trim(&self, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        self.trim_events(before, limit).await
+    }
+}

@@ -1,0 +1,25 @@
+//! What only the PostgreSQL store promises: about the server, transactions that are open at a time, and other programs.
+
+#[path = "../../../testkit/conformance/postgres/server.rs"]
+#[allow(dead_code, unreachable_pub, reason = "a file of the test kit, which is not built here")]
+mod server;
+
+use std::time::Duration;
+
+pub(super) use server::PostgresServer;
+
+use super::{PostgresOptions, PostgresStore};
+use crate::error::Result;
+
+/// An empty store, in a schema of its own on the server that the tests share.
+pub(in crate::store) async fn fresh() -> Result<PostgresStore> {
+    open(PostgresOptions::new().schema(format!("test \"{}\"", uuid::Uuid::now_v7().simple()))).await
+}
+
+async fn open(options: PostgresOptions) -> Result<PostgresStore> {
+    PostgresStore::connect_with(
+        &PostgresServer::shared().url("postgres"),
+        options.acquire_timeout(Duration::from_secs(30)),
+    )
+    .await
+}

@@ -1,0 +1,180 @@
+//! The PostgreSQL store's side of the suite.
+
+mod server;
+
+use std::sync::Arc;
+
+use sqlx::{Connection, PgConnection};
+
+use super::{
+    ParcelMovedEvent, StoreHarness,
+    cast::{GROUP, OPTIONS},
+    stage::Stage,
+};
+use crate::{
+    __private::{HandledEvent, dependency, inject, output, run},
+    error::{Error, ErrorKind, Result},
+    event::{DomainEvent, EventMeta, Source},
+    handler::{Attempt, HandlerDef, HandlerError, Service},
+    store::PostgresStore,
+};
+pub use server::PostgresServer;
+
+/// A [`PostgresStore`] for the suite: `conformance_store!(postgres, connect = PostgresHarness::connect())`.
+///
+/// Each case has a database of its own, on a server that the tests start for themselves. PostgreSQL must be installed;
+/// it need not run.
+#[derive(Debug)]
+pub struct PostgresHarness {
+    url: String,
+    /// The database goes with this value: not in a child process, which works on its parent's.
+    own: Option<Database>,
+}
+
+#[derive(Debug)]
+struct Database {
+    name: String,
+    /// A server of its own; else the one that all share.
+    server: Option<Arc<PostgresServer>>,
+}
+
+impl Database {
+    fn server(&self) -> &PostgresServer {
+        self.server.as_deref().unwrap_or_else(|| PostgresServer::shared())
+    }
+}
+
+impl PostgresHarness {
+    /// An empty database on the server that the tests of this process share.
+    ///
+    /// # Panics
+    ///
+    /// If PostgreSQL is not installed, or the database can't be made.
+    pub async fn connect() -> Self {
+        Self::on(None).await
+    }
+
+    /// An empty database on a server of its own, for a test that does something to it.
+    ///
+    /// # Panics
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn private(server: Arc<PostgresServer>) -> Self {
+        Self::on(Some(server)).await
+    }
+
+    async fn on(server: Option<Arc<PostgresServer>>) -> Self {
+        let harness = Self::empty(server);
+        let table = "create table effects (place bigserial primary key, effect text not null)";
+        sqlx::query(table).execute(&mut harness.connection().await).await.expect("the business table can be made");
+        harness
+    }
+
+    fn empty(server: Option<Arc<PostgresServer>>) -> Self {
+        let database = Database { name: format!("case_{}", uuid::Uuid::now_v7().simple()), server };
+        database.server().client("createdb", &[&database.name]);
+        Self { url: database.server().url(&database.name), own: Some(database) }
+    }
+
+    /// The URL of the database.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    async fn connection(&self) -> PgConnection {
+        PgConnection::connect(&self.url).await.expect("the server answers")
+    }
+}
+
+impl Drop for PostgresHarness {
+    fn drop(&mut self) {
+        if let Some(database) = &self.own
+            && database.server.is_none()
+            && !std::thread::panicking()
+        {
+            database.server().client("dropdb", &["--force", &database.name]);
+        }
+    }
+}
+
+impl StoreHarness for PostgresHarness {
+    type Store = PostgresStore;
+
+    async fn open(&self) -> PostgresStore {
+        PostgresStore::connect(&self.url).await.expect("the database can be opened")
+    }
+
+    fn place(&self) -> String {
+        self.url.clone()
+    }
+
+    async fn at(place: &str) -> Self {
+        Self { url: place.to_owned(), own: None }
+    }
+
+    async fn write_effect(connection: &mut PgConnection, effect: &str) -> Result<()> {
+        let inserted = sqlx::query("insert into effects (effect) values ($1)").bind(effect).execute(connection).await;
+        inserted.map(drop).map_err(|error| Error::new(ErrorKind::Store, error.to_string()))
+    }
+
+    async fn effects(&self) -> Vec<String> {
+        let effects = sqlx::query_scalar("select effect from effects order by place");
+        effects.fetch_all(&mut self.connection().await).await.expect("the business table can be read")
+    }
+
+    fn ledger() -> Option<&'static HandlerDef> {
+        Some(&LEDGER)
+    }
+
+    async fn restored(&self) -> Self {
+        // Another cluster, whose transaction ids have nothing to do with those of the first.
+        let copy = Self::empty(Some(Arc::new(PostgresServer::private())));
+        let dump = std::env::temp_dir().join(format!("domain-events-{}.sql", uuid::Uuid::now_v7()));
+        let file = dump.to_str().expect("a path in UTF-8");
+        let (from, to) = (self.own.as_ref().expect("the parent's"), copy.own.as_ref().expect("its own"));
+        from.server().client("pg_dump", &["--file", file, &from.name]);
+        to.server().client("psql", &["--quiet", "--set", "ON_ERROR_STOP=1", "--file", file, &to.name]);
+        std::fs::remove_file(dump).expect("the dump can be removed");
+        copy
+    }
+}
+
+/// Writes its effect with the transaction it is given.
+static LEDGER: HandlerDef = HandlerDef {
+    name: "ledger",
+    group: Some(GROUP),
+    aliases: &[],
+    source: Source { module: module_path!(), file: file!(), line: line!() },
+    events: &[HandledEvent {
+        event: ParcelMovedEvent::DEF,
+        dependencies: &[
+            dependency::<&EventMeta>(),
+            dependency::<Attempt>(),
+            dependency::<Service<Stage>>(),
+            dependency::<&mut PgConnection>(),
+        ],
+        call: |mut call| {
+            let event = call.event::<ParcelMovedEvent>();
+            let meta = inject::<&EventMeta>(&mut call, 0);
+            let attempt = inject::<Attempt>(&mut call, 1);
+            let stage = inject::<&Service<Stage>>(&mut call, 2);
+            let connection = inject::<&mut PgConnection>(&mut call, 3);
+            run(ledger(event, meta, attempt, stage, connection), output())
+        },
+    }],
+    instance: None,
+    options: OPTIONS,
+};
+
+async fn ledger(
+    event: &ParcelMovedEvent,
+    meta: &EventMeta,
+    attempt: Attempt,
+    stage: &Stage,
+    connection: &mut PgConnection,
+) -> Result<(), HandlerError> {
+    stage.play("ledger", event, meta, attempt).await?;
+    PostgresHarness::write_effect(connection, &format!("ledger {} {}", event.parcel_id, event.step)).await?;
+    Ok(())
+}
