@@ -140,7 +140,7 @@ impl PostgresStore {
             let stretch = self.stretch(&mut own, &look, &place, &target, limit).await?;
             if !stretch.events.is_empty() || !stretch.complete {
                 self.remember_target(&look, &target);
-                let more = !stretch.complete;
+                let more = !stretch.complete || target.snapshot != look.snapshot;
                 return Ok(page(&place, &target, stretch, more));
             }
         }
@@ -266,7 +266,7 @@ impl PostgresStore {
         let (run, recent) = self.last_target().clone()?;
         let leads_on = recent.snapshot != look.snapshot
             && look.snapshot.covers(&recent.snapshot)
-            && place.seen.as_ref().is_none_or(|seen| *seen != recent.snapshot && recent.snapshot.covers(seen));
+            && place.seen.as_ref().is_some_and(|seen| *seen != recent.snapshot && recent.snapshot.covers(seen));
         (run == look.run && leads_on).then_some(Target { wide, ..recent })
     }
 
