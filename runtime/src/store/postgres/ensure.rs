@@ -186,10 +186,12 @@ fn least(places: &[Place]) -> Option<Place> {
             None => false,
         })
     });
-    // Else at its beginning. Where that is in the log, none of them may know: from the first event, then, which costs
-    // one long look.
-    let fresh = || here().find(|place| place.target.is_none()).map_or(0, |place| place.after);
-    Some(within.cloned().unwrap_or_else(|| Place::at(earliest.clone(), fresh())))
+    // Else at its beginning; the last event there is the one a place says that has not set out, or at most the last of a
+    // window that leads on from it.
+    let fresh = here().find(|place| place.target.is_none()).map(|place| place.after);
+    let ends = here().filter_map(|place| Some(place.target.as_ref()?.head)).min();
+    let after = fresh.or(ends).unwrap_or(0);
+    Some(within.cloned().unwrap_or_else(|| Place::at(earliest.clone(), after)))
 }
 
 #[cfg(test)]
@@ -219,7 +221,7 @@ mod tests {
         assert_eq!(least(&[within(6, early, late), within(4, early, late)]), Some(within(4, early, late)));
         assert_eq!(least(&[within(6, early, late), fresh(late, 9)]), Some(within(6, early, late)), "past its end");
         assert_eq!(least(&[within(6, early, late), fresh(early, 5)]), Some(fresh(early, 5)), "not begun");
-        assert_eq!(least(&[within(6, early, late), within(4, early, later)]), Some(fresh(early, 0)), "other windows");
-        assert_eq!(least(&[within(6, early, later), fresh(late, 9)]), Some(fresh(early, 0)), "in the middle of it");
+        assert_eq!(least(&[within(6, early, late), within(4, early, later)]), Some(fresh(early, 99)), "other windows");
+        assert_eq!(least(&[within(6, early, later), fresh(late, 9)]), Some(fresh(early, 99)), "in the middle of it");
     }
 }

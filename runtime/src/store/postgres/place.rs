@@ -12,8 +12,8 @@ use crate::{
 /// Where a subscription stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    /// In a window: the last event of it that is done. Else no event that is not seen stands at or before this one,
-    /// but for those of the transactions that were open then.
+    /// In a window: the last event of it that is done. Else the last event that is visible in `seen`: what stands
+    /// behind it is not done, what stands before it may be.
     pub(super) after: i64,
     /// What is visible in it is done; `None`: all up to `after` is.
     pub(super) seen: Option<Snapshot>,

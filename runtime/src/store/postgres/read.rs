@@ -31,8 +31,8 @@ const NARROW: i64 = 4_096;
 const STRIDE: usize = 512;
 const LONGEST_STRIDE: usize = 16_384;
 
-/// One look at the server: what is visible, and of the window from `seen` (its `xmax` is `$1`, its open transactions
-/// `$2`) how many events it holds and the first that came late.
+/// One look at the server: what is visible, and how many events the window from `seen` holds (its `xmax` is `$1`, its
+/// open transactions `$2`).
 const LOOK: &str = "
     SELECT pg_current_snapshot()::text,
            greatest(coalesce((SELECT max(position) FROM @.event_log), 0), trimmed.value),
@@ -47,13 +47,22 @@ const LOOK: &str = "
            (SELECT count(*) FROM (SELECT 1
                                     FROM @.event_log
                                    WHERE epoch = epoch.value AND tx = ANY ($2::text[]::xid8[])
-                                   LIMIT $3) late),
-           (SELECT min(position) FROM (SELECT position
-                                         FROM @.event_log
-                                        WHERE epoch = epoch.value AND tx = ANY ($2::text[]::xid8[])
-                                       OFFSET 0) late)
+                                   LIMIT $3) late)
       FROM @.event_meta trimmed, @.event_meta epoch, @.event_meta cluster, pg_control_system() control
      WHERE trimmed.key = 'trimmed_to' AND epoch.key = 'epoch' AND cluster.key = 'cluster'";
+
+/// Behind which position the events of a wide window stand. Not behind all that was visible in `seen`: a transaction has
+/// an id, and may have drawn positions, long before it is over, and a snapshot does not list those from its `xmax` on.
+const FIRST: &str = "
+    SELECT coalesce(min(position) - 1, 0)
+      FROM (SELECT position
+              FROM @.event_log
+             WHERE epoch = $1 AND tx >= $2::text::xid8
+             UNION ALL
+            SELECT position
+              FROM @.event_log
+             WHERE epoch = $1 AND tx = ANY ($3::text[]::xid8[])
+            OFFSET 0) ahead";
 
 /// A narrow window: the few events of transactions that came after `seen`, or were open then.
 const NARROW_WINDOW: &str = concat!(
@@ -94,11 +103,8 @@ struct Look {
     head: i64,
     epoch: i64,
     run: DateTime<Utc>,
-    /// Events of later transactions than `seen`, and of those that were open then; not counted any further than
-    /// [`NARROW`].
-    fresh: i64,
-    late: i64,
-    first_late: Option<i64>,
+    /// Events that are not in `seen`; not counted much further than [`NARROW`].
+    ahead: i64,
 }
 
 /// A stretch of a window.
@@ -132,8 +138,12 @@ impl PostgresStore {
             look = self.look(&mut own, Some(&place)).await?;
         }
         let nothing = Page { end: place.position(), ..Page::default() };
-        let Some(start) = start(&place, &look) else { return Ok(nothing) };
-        let wide = place.seen.is_none() || look.fresh + look.late > NARROW;
+        let (wide, start) = match &place.seen {
+            None if look.head > place.after => (true, place.after),
+            Some(seen) if look.ahead > NARROW => (true, self.first(&mut own, &look, seen).await?),
+            Some(_) if look.ahead > 0 => (false, 0),
+            _ => return Ok(nothing),
+        };
         let newest = Target { snapshot: look.snapshot.clone(), head: look.head, wide };
         for target in self.recent_target(&place, &look, wide).into_iter().chain([newest]) {
             let place = Place { after: start, seen: place.seen.clone(), target: Some(target.clone()) };
@@ -176,12 +186,21 @@ impl PostgresStore {
                 head: row.try_get(1)?,
                 epoch: row.try_get(2)?,
                 run,
-                fresh: row.try_get(5)?,
-                late: row.try_get(6)?,
-                first_late: row.try_get(7)?,
+                ahead: row.try_get::<i64, _>(5)? + row.try_get::<i64, _>(6)?,
             })
         };
         read().context(self)
+    }
+
+    async fn first(&self, connection: &mut PgConnection, look: &Look, seen: &Snapshot) -> Result<i64> {
+        let row = self
+            .query(FIRST)
+            .bind(look.epoch)
+            .bind(seen.xmax().to_string())
+            .bind(seen.open().map(|xid| xid.to_string()).collect::<Vec<_>>())
+            .fetch_one(connection)
+            .await;
+        row.and_then(|row| row.try_get(0)).context(self)
     }
 
     async fn stretch(
@@ -280,16 +299,6 @@ impl PostgresStore {
 
     fn last_target(&self) -> std::sync::MutexGuard<'_, Option<(DateTime<Utc>, Target)>> {
         self.shared.last_target.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-/// Behind which position the window's events stand; `None` if it holds none.
-fn start(place: &Place, look: &Look) -> Option<i64> {
-    match place.seen {
-        None => (look.head > place.after).then_some(place.after),
-        Some(_) if look.fresh == 0 && look.late == 0 => None,
-        // Who came after `seen` drew positions behind all that was visible in it.
-        Some(_) => Some(look.first_late.map_or(place.after, |first| place.after.min(first - 1))),
     }
 }
 

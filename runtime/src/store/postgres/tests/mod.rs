@@ -4,6 +4,10 @@
 #[allow(dead_code, unreachable_pub, reason = "a file of the test kit, which is not built here")]
 mod server;
 
+mod interleavings;
+mod server_changes;
+mod waking;
+
 use std::time::Duration;
 
 pub(super) use server::PostgresServer;
