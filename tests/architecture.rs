@@ -129,19 +129,22 @@ fn no_shipped_room_names_the_test_kit() {
 fn sql_stands_only_under_the_store_of_its_database() {
     for path in files(&sources()) {
         let inside = path.strip_prefix(sources()).unwrap().to_str().unwrap().to_owned();
-        // The parameter `&mut SqliteConnection` of a handler is a type, not SQL.
-        let may =
-            inside.starts_with("store/sqlite") || inside.starts_with("testkit") || inside == "work/transaction.rs";
+        // The parameters `&mut SqliteConnection` and `&mut PgConnection` of a handler are types, not SQL.
+        let may = ["store/postgres", "store/sqlite", "testkit"].iter().any(|room| inside.starts_with(room))
+            || inside == "work/transaction.rs";
         assert!(may || !code(&path).contains("sqlx::"), "{inside} talks to a database");
     }
 }
 
 #[test]
 fn a_backend_names_no_other() {
-    for (backend, other) in [("store/memory", "sqlite"), ("store/sqlite", "memory")] {
-        for path in files(&sources().join(backend)) {
-            let names = code(&path).contains(&format!("{other}::"));
-            assert!(!names, "{} names the backend `{other}`", path.display());
+    const BACKENDS: [&str; 3] = ["memory", "postgres", "sqlite"];
+    for backend in BACKENDS {
+        for path in files(&sources().join("store").join(backend)) {
+            for other in BACKENDS.iter().filter(|other| **other != backend) {
+                let names = code(&path).contains(&format!("{other}::"));
+                assert!(!names, "{} names the backend `{other}`", path.display());
+            }
         }
     }
 }
