@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// The backend's name: `memory`, `sqlite`.
+    /// The backend's name: `memory`, `postgres`, `sqlite`.
     pub name: &'static str,
     /// Committed events survive the end of the process.
     pub durable: bool,

@@ -90,7 +90,7 @@ impl PostgresOptions {
 
     /// For a proxy that gives a connection to another client after each transaction (PgBouncer in transaction mode):
     /// nothing is left behind in a session, so no `LISTEN` and no prepared statements. Polling finds other processes'
-    /// commits.
+    /// commits. PgBouncer must let a parameter of the driver pass: `ignore_startup_parameters = extra_float_digits`.
     #[must_use]
     pub fn transaction_pooling(mut self) -> Self {
         self.notifications = false;

@@ -30,8 +30,8 @@
 //! And the store's own contract, method by method, where the cases above would not show a breach.
 //!
 //! Not there yet: loading an aggregate as of a version or a time, and snapshots (case 13), since the crate does not load
-//! aggregates from events yet; and a database server restarted under load (case 12), since there is no backend with one:
-//! for an embedded database, the process that is killed is the server.
+//! aggregates from events yet. A database server killed and restarted under load (case 12) is no case of the suite, since
+//! not every backend has one: the PostgreSQL store has tests of its own for that.
 //!
 //! # Child processes
 //!
