@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    event::AnyEvent,
+    event::{AnyEvent, EventMeta},
     fault,
     handler::{Call, Entry, HandlerError, Verdict, Wired, call},
     store::{
@@ -149,12 +149,18 @@ impl<S: Store> Attempt<S> {
         call(&self.wired, entry, about).await
     }
 
+    /// From the log taking the event to now, by the clocks of the database and of this process.
+    fn since_commit_us(&self, meta: &EventMeta) -> Option<i64> {
+        meta.recorded_at.and_then(|at| (self.context.clock.now() - at).num_microseconds())
+    }
+
     fn report(&self, event: &TailEvent, outcome: &Outcome, started: Instant) {
         let (handler, meta, attempt) = (&*self.wired.name, &event.envelope.meta, self.number);
         let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         match outcome {
             Outcome::Handled => tracing::debug!(target: "domain_events::delivery", handler, event = %meta.name,
-                event_id = %meta.id, aggregate_id = %meta.aggregate_id, attempt, elapsed_us, "handled"),
+                event_id = %meta.id, aggregate_id = %meta.aggregate_id, attempt, elapsed_us,
+                since_commit_us = self.since_commit_us(meta), "handled"),
             Outcome::Failed { verdict: Verdict::Discard, error } => tracing::info!(target: "domain_events::delivery",
                 handler, event = %meta.name, event_id = %meta.id, attempt, reason = %error, "discarded by its handler"),
             Outcome::Failed { error, .. } => tracing::warn!(target: "domain_events::delivery", handler,

@@ -33,6 +33,10 @@ use crate::{
 /// How long a delivery waits whose store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
 
+/// How many deliveries are made one at a time after a crash. The guilty one is most likely among the first, since
+/// what is done is written down after a moment; where it stands further on, the next crash finds it.
+const CAREFUL: usize = 128;
+
 /// How a session ended.
 pub(super) enum End {
     Stopped,
@@ -103,7 +107,7 @@ impl<'a, S: Store> Session<'a, S> {
             attempts: HashMap::new(),
             armed: Vec::new(),
             arming: Vec::new(),
-            careful: (crashes > 0).then_some(subscription.context.config.batch),
+            careful: (crashes > 0).then_some(CAREFUL),
             full: false,
             subscription,
         })
