@@ -18,7 +18,7 @@ use crate::{
 
 /// The runtime: begins units of work, appends, dispatches, and makes the processor. Cheap to clone.
 ///
-/// ```
+/// ```standalone_crate
 /// use domain_events::{prelude::*, DomainEvents};
 ///
 /// #[derive(Debug, DomainEvent)]

@@ -13,6 +13,8 @@ pub mod handler;
 pub mod prelude;
 pub mod processor;
 pub mod store;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod wake;
 mod work;
 

@@ -1,12 +1,12 @@
 -- Version 1 of the tables of domain-events on SQLite.
 --
--- Ids are UUIDs as text (36 characters). Times that people read are RFC 3339 text in UTC, always with nine decimals and a
--- 'Z' ('2026-01-31T12:00:00.123456789Z'), so that they sort as text and lose nothing. Times that only statements compare
--- (leases, heartbeats) are milliseconds since 1970, from this database's own clock.
+-- Ids are UUIDs as text (36 characters). Times that people read are RFC 3339 text in UTC, always with nine decimals
+-- and a 'Z' ('2026-01-31T12:00:00.123456789Z'), so that they sort as text and lose nothing. Times that only statements
+-- compare (leases, heartbeats) are milliseconds since 1970, from this database's own clock.
 
--- Every committed event: outbox, audit trail and event store in one. Rows are inserted and, by retention, deleted; never
--- changed. There is one writer at a time and AUTOINCREMENT never gives a number twice, so the order of `position` is
--- the order of the commits, and `position > last` skips nothing.
+-- Every committed event: outbox, audit trail and event store in one. Rows are inserted and, by retention, deleted;
+-- never changed. There is one writer at a time and AUTOINCREMENT never gives a number twice, so the order of `position`
+-- is the order of the commits, and `position > last` skips nothing.
 CREATE TABLE event_log (
     position          INTEGER PRIMARY KEY AUTOINCREMENT,
     id                TEXT    NOT NULL UNIQUE,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     error::{Error, ErrorKind, Result},
+    fault,
     handler::Registry,
     store::{
         Store,
@@ -50,7 +51,9 @@ impl<S: Store> Admin<S> {
     ///
     /// [`NotFound`](ErrorKind::NotFound) if it was redriven or discarded before; or if the store can't be written.
     pub async fn redrive(&self, letter: DeadLetterId) -> Result<()> {
-        self.acted(self.store.redrive(letter).await?, || format!("there is no dead letter `{letter}`"))
+        let redriven = self.store.redrive(letter).await?;
+        fault::point("redrive.after");
+        self.acted(redriven, || format!("there is no dead letter `{letter}`"))
     }
 
     /// Gives up on a dead letter for good; what was parked behind it is released. The reason is logged.

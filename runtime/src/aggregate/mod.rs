@@ -79,6 +79,6 @@ pub trait AggregateRoot: AggregateType + Sized {
 
     /// Forgets the events raised and not yet committed.
     fn clear_events(&mut self) {
-        self.pending_mut().clear();
+        self.pending_mut().take();
     }
 }

@@ -134,22 +134,41 @@ impl fmt::Debug for PendingEvent {
 /// when it was dispatched, or by [`clear_events`](super::AggregateRoot::clear_events). A clone of an aggregate has the
 /// same pending events, ids included; the log takes each of them once.
 #[derive(Default)]
-pub struct PendingEvents {
-    // Shared with the unit of work that recorded the aggregate, which so can clear it after the commit without
-    // borrowing the aggregate until then. Empty until the first event is raised.
-    shared: Option<Arc<Mutex<Vec<PendingEvent>>>>,
+pub struct PendingEvents(Kept);
+
+/// Where the events are.
+enum Kept {
+    /// With the aggregate alone.
+    Own(Vec<PendingEvent>),
+    /// Shared with the unit of work that recorded the aggregate, which so can clear them after the commit without
+    /// borrowing the aggregate until then.
+    Shared(Shared),
+}
+
+type Shared = Arc<Mutex<Vec<PendingEvent>>>;
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::Own(Vec::new())
+    }
 }
 
 impl PendingEvents {
     pub(crate) fn push<E: DomainEvent>(&mut self, event: E, version: Option<u64>) {
-        let shared = self.shared.get_or_insert_default();
-        lock(shared).push(PendingEvent::new(event, version));
+        let pending = PendingEvent::new(event, version);
+        match &mut self.0 {
+            Kept::Own(events) => events.push(pending),
+            Kept::Shared(shared) => lock(shared).push(pending),
+        }
     }
 
     /// How many events are pending.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.shared.as_ref().map_or(0, |shared| lock(shared).len())
+        match &self.0 {
+            Kept::Own(events) => events.len(),
+            Kept::Shared(shared) => lock(shared).len(),
+        }
     }
 
     /// Whether none is pending.
@@ -161,29 +180,34 @@ impl PendingEvents {
     /// The pending events, oldest first.
     #[must_use]
     pub fn to_vec(&self) -> Vec<PendingEvent> {
-        self.shared.as_ref().map_or_else(Vec::new, |shared| lock(shared).clone())
-    }
-
-    pub(crate) fn clear(&mut self) {
-        if let Some(shared) = &self.shared {
-            lock(shared).clear();
+        match &self.0 {
+            Kept::Own(events) => events.clone(),
+            Kept::Shared(shared) => lock(shared).clone(),
         }
     }
 
     /// Takes all events out.
     pub(crate) fn take(&mut self) -> Vec<PendingEvent> {
-        self.shared.as_ref().map_or_else(Vec::new, |shared| std::mem::take(&mut *lock(shared)))
+        match &mut self.0 {
+            Kept::Own(events) => std::mem::take(events),
+            Kept::Shared(shared) => std::mem::take(&mut *lock(shared)),
+        }
     }
 
     /// A second door to the same events, for the unit of work.
     pub(crate) fn handle(&mut self) -> PendingHandle {
-        PendingHandle(Arc::clone(self.shared.get_or_insert_default()))
+        let shared = match &mut self.0 {
+            Kept::Own(events) => Arc::new(Mutex::new(std::mem::take(events))),
+            Kept::Shared(shared) => Arc::clone(shared),
+        };
+        self.0 = Kept::Shared(Arc::clone(&shared));
+        PendingHandle(shared)
     }
 }
 
 /// The unit of work's door to an aggregate's pending events.
 #[derive(Debug, Clone)]
-pub(crate) struct PendingHandle(Arc<Mutex<Vec<PendingEvent>>>);
+pub(crate) struct PendingHandle(Shared);
 
 impl PendingHandle {
     pub(crate) fn to_vec(&self) -> Vec<PendingEvent> {
@@ -214,8 +238,7 @@ fn lock(shared: &Mutex<Vec<PendingEvent>>) -> MutexGuard<'_, Vec<PendingEvent>> 
 
 impl Clone for PendingEvents {
     fn clone(&self) -> Self {
-        let events = self.to_vec();
-        Self { shared: (!events.is_empty()).then(|| Arc::new(Mutex::new(events))) }
+        Self(Kept::Own(self.to_vec()))
     }
 }
 

@@ -147,6 +147,7 @@ impl<S: Store> Node<S> {
                     held.order(|orders| {
                         orders.lost |= !renewed.held;
                         (orders.paused, orders.revision) = (renewed.paused, renewed.revision);
+                        orders.held_until = asked_at + self.context.config.lease;
                     });
                 }
             }
@@ -187,13 +188,14 @@ impl<S: Store> Node<S> {
 
     async fn claim(&mut self, id: &SubscriptionId) -> Result<()> {
         let Some(wired) = self.handlers.get(&id.handler) else { return Ok(()) };
+        let held_until = Instant::now() + self.context.config.lease;
         let Some(claim) = self.context.store.claim(&self.row.id, id, self.context.config.lease).await? else {
             return Ok(());
         };
         fault::point("claim.after");
         tracing::debug!(subscription = %id, fence = claim.lease.fence, "subscription taken");
         let Claim { paused, revision, .. } = claim;
-        let (orders, receiver) = watch::channel(Orders { stop: false, lost: false, paused, revision });
+        let (orders, receiver) = watch::channel(Orders { stop: false, lost: false, paused, revision, held_until });
         let lease = claim.lease.clone();
         let subscription = Subscription {
             context: Arc::clone(&self.context),

@@ -61,9 +61,9 @@ pub trait EventLog: Send + Sync + 'static {
     /// # Errors
     ///
     /// [`Conflict`](crate::ErrorKind::Conflict), naming the expected and the actual version, where an event's
-    /// `aggregate_version` is not the successor of the aggregate's last one in the log;
-    /// [`InvalidEvent`](crate::ErrorKind::InvalidEvent), naming event and field, for a value the store can't keep, and
-    /// for an event id that is in the log already. After an error the caller rolls back.
+    /// `aggregate_version` is not the successor of the last one the log has had of its aggregate (0 where it has had
+    /// none); [`InvalidEvent`](crate::ErrorKind::InvalidEvent), naming event and field, for a value the store can't keep,
+    /// and for an event id that is in the log already. After an error the caller rolls back.
     fn append(&self, connection: &mut Self::Connection, events: &[Envelope])
     -> impl Future<Output = Result<()>> + Send;
 
@@ -95,7 +95,8 @@ pub trait EventLog: Send + Sync + 'static {
     fn changed(&self, seen: &mut i64) -> impl Future<Output = Result<()>> + Send;
 
     /// Removes at most `limit` events recorded before a time that lie behind every subscription's position and that no
-    /// parked delivery or dead letter refers to; returns how many. Also trims what the store keeps beside them.
+    /// parked delivery or dead letter refers to; returns how many. Also trims what the store keeps beside them. What
+    /// remains of an aggregate is its last version, so that its next event still has to be its successor.
     fn trim(&self, before: DateTime<Utc>, limit: usize) -> impl Future<Output = Result<usize>> + Send;
 }
 

@@ -296,7 +296,7 @@ pub struct Checkpoint {
     pub parked: Vec<Parked>,
     /// Parked deliveries that are done, by log position.
     pub settled: Vec<i64>,
-    /// New dead letters.
+    /// New dead letters. A delivery has one at most: a new one takes the place of an earlier one.
     pub dead: Vec<DeadLetter>,
     /// Events handled `once`: their marks become final.
     pub once_done: Vec<EventId>,

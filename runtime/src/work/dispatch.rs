@@ -30,11 +30,9 @@ pub(crate) async fn dispatch<S: EventLog>(
     registry: &Arc<Registry>,
     events: Vec<PendingEvent>,
 ) -> DispatchReport {
-    let mut report = DispatchReport { registry: Arc::clone(registry), events, failures: Vec::new() };
-    for index in 0..report.events.len() {
-        let pending = &report.events[index];
+    let mut failures = Vec::new();
+    for (index, pending) in events.iter().enumerate() {
         let meta = LazyMeta { pending, meta: OnceLock::new() };
-        let mut failures = Vec::new();
         for route in registry.routes(pending.def()) {
             let (wired, entry) = registry.entry(*route);
             let about = Call { event: &**pending.event(), meta: &meta, attempt: 1, transaction: None };
@@ -49,9 +47,8 @@ pub(crate) async fn dispatch<S: EventLog>(
                 failures.push((index, route.handler, error));
             }
         }
-        report.failures.append(&mut failures);
     }
-    report
+    DispatchReport { registry: Arc::clone(registry), events, failures }
 }
 
 /// A transaction of the handler's own, committed when it returns `Ok`.

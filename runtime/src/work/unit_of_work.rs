@@ -9,7 +9,7 @@ use std::{
 use uuid::Uuid;
 
 use super::outbound::{Cause, Outbound};
-use crate::{aggregate::AggregateRoot, error::Result, event::EventMeta, store::EventLog, wake::Bell};
+use crate::{aggregate::AggregateRoot, error::Result, event::EventMeta, fault, store::EventLog, wake::Bell};
 
 /// One database transaction: the application's writes, and the events of every aggregate recorded in it. Begun by
 /// [`DomainEvents::begin`](crate::DomainEvents::begin).
@@ -93,7 +93,9 @@ impl<S: EventLog> UnitOfWork<S> {
                 }
             }
         }
+        fault::point("append.before_commit");
         self.store.commit(self.transaction).await?;
+        fault::point("append.after_commit");
         for (outbound, ids) in self.recorded.iter().zip(&written) {
             outbound.pending.forget(ids);
         }

@@ -6,7 +6,7 @@ mod trace;
 
 use std::{future::Future, time::Duration};
 
-use self::{panic::CatchPanic, timeout::Limit, trace::traced};
+use self::{panic::CatchPanic, timeout::Limit, trace::Traced};
 use super::{
     definition::{HandlerFuture, Invocation},
     outcome::HandlerError,
@@ -41,7 +41,7 @@ pub(crate) fn call<'a>(
         transaction: call.transaction,
     };
     let future = guarded((entry.handled.call)(invocation), wired.options.timeout);
-    traced(future, wired, entry, call.attempt)
+    Traced::new(future, wired, entry, call.attempt)
 }
 
 fn guarded(future: HandlerFuture<'_>, limit: Duration) -> Limit<CatchPanic<'_>> {

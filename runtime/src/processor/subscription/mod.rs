@@ -7,7 +7,7 @@ mod patience;
 mod progress;
 mod session;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tokio::sync::watch;
 
@@ -33,6 +33,9 @@ pub(super) struct Orders {
     pub(super) lost: bool,
     pub(super) paused: bool,
     pub(super) revision: i64,
+    /// Until when the lease lasts for certain. A process that was frozen for longer must not begin what another one may
+    /// be doing by now, in the moment before it learns so.
+    pub(super) held_until: Instant,
 }
 
 /// How a subscription ended.

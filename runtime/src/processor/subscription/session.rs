@@ -137,7 +137,9 @@ impl<'a, S: Store> Session<'a, S> {
                 }
             } else if !self.orders.paused {
                 self.admit();
-                self.launch();
+                if Instant::now() < now.held_until {
+                    self.launch();
+                }
                 if reading.is_none() && self.wants_page() {
                     bell.clear();
                     reading = Some(Box::pin(patience::read(self.subscription, self.read_from.clone())));

@@ -1,12 +1,14 @@
 //! The store in RAM: for tests, first steps, and programs that need no memory beyond their own life.
 //!
-//! `mod` opens and shares it, `log` is its event log, `subscription` its positions and leases, `dead_letter` what failed;
-//! `state` is what all of them change under one lock.
+//! `log` is its event log, `subscription` its positions and leases, `dead_letter` what failed; `state` is what all of
+//! them change under one lock.
 
 mod dead_letter;
 mod log;
 mod state;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

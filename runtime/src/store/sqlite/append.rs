@@ -18,6 +18,9 @@ use crate::{
 /// How many events one statement writes: far below SQLite's limit of 32,766 parameters, and no faster above.
 const ROWS: usize = 64;
 
+/// SQLite's limit for one value.
+const MAX_PAYLOAD: usize = 1_000_000_000;
+
 /// The columns of an event, in the order in which `bind` binds them.
 macro_rules! insert_into_log {
     ($rows:literal) => {
@@ -48,6 +51,10 @@ impl SqliteStore {
             check(meta)?;
             if std::str::from_utf8(payload).is_err() {
                 return Err(invalid(meta, "`payload` is not UTF-8; a payload is JSON text"));
+            }
+            if payload.len() > MAX_PAYLOAD {
+                let bytes = payload.len();
+                return Err(invalid(meta, &format!("`payload` has {bytes} bytes; SQLite keeps {MAX_PAYLOAD} at most")));
             }
             if events.len() > 1 && !ids.insert(meta.id) {
                 return Err(duplicate(meta));

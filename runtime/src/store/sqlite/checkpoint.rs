@@ -1,6 +1,8 @@
-//! Writing what a subscription has done, fenced by its lease: one UPDATE per step judges the lease and moves the position.
+//! Writing what subscriptions have done, fenced by their leases: the UPDATE that moves a position judges its lease.
 
-use sqlx::SqliteConnection;
+use std::collections::HashSet;
+
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::{
     Durability, SqliteStore,
@@ -10,15 +12,23 @@ use super::{
 };
 use crate::{
     error::Result,
-    event::EventId,
-    store::record::{Checkpoint, DeadLetter, Lease, Marked, OnceClaim, Parked},
+    store::record::{Checkpoint, DeadLetter, Parked, SubscriptionId},
 };
 
+/// Moves the positions of all steps whose lease is held, and says which: one statement for all handlers that have seen
+/// the same events.
 const MOVE: &str = "
-    UPDATE event_subscription
-       SET position = coalesce(?1, position),
-           crashes  = iif(?2, 0, crashes)
-     WHERE handler = ?3 AND partition = ?4 AND owner = ?5 AND fence = ?6";
+    UPDATE event_subscription AS s
+       SET position = coalesce(step.column1, s.position),
+           crashes  = iif(step.column2, 0, s.crashes)
+      FROM (";
+
+const IF_HELD: &str = ") AS step
+     WHERE s.handler = step.column3 AND s.partition = step.column4 AND s.owner = step.column5 AND s.fence = step.column6
+ RETURNING handler, partition";
+
+/// How many steps one statement judges.
+const STEPS: usize = 64;
 
 const PARK: &str = "
     INSERT INTO event_retry (handler, position, event_id, aggregate_type, aggregate_id, state, attempts, next_at, error)
@@ -40,52 +50,60 @@ const BURY: &str = "
             payload)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-/// Marks an event where the lease is held. `?1` is whether it is handled as soon as the mark is committed.
-const MARK: &str = "
-    INSERT INTO event_inbox (handler, event_id, position, done)
-    SELECT ?2, ?3, ?4, ?1
-     WHERE EXISTS (SELECT 1 FROM event_subscription
-                    WHERE handler = ?2 AND partition = ?5 AND owner = ?6 AND fence = ?7)
-        ON CONFLICT (handler, event_id)
-        DO UPDATE SET position = excluded.position, done = 1
-     WHERE excluded.done AND NOT done";
-
-const IS_HELD: &str = "
-    SELECT EXISTS (SELECT 1 FROM event_subscription WHERE handler = ? AND partition = ? AND owner = ? AND fence = ?)";
-
 impl SqliteStore {
     pub(super) async fn write_checkpoint(&self, steps: &[Checkpoint]) -> Result<Vec<bool>> {
         let mut written = Vec::with_capacity(steps.len());
         if steps.is_empty() {
             return Ok(written);
         }
-        let mut transaction = self.write(Durability::Process).await?;
-        for step in steps {
+        // A lost position only delivers again, but a handled event whose mark is not final looks as if its attempt had
+        // been interrupted.
+        let durability = match steps.iter().all(|step| step.once_done.is_empty()) {
+            true => Durability::Process,
+            false => Durability::Full,
+        };
+        let mut transaction = self.write(durability).await?;
+        for steps in in_rounds(steps) {
             // Nothing of a step is written before its lease is judged, so a lost one leaves the others whole.
-            let held = self.advance(&mut transaction, step).await?;
-            if held {
-                self.write_deliveries(&mut transaction, step).await?;
-                self.write_marks(&mut transaction, step).await?;
+            let moved = self.advance(&mut transaction, steps).await?;
+            for step in steps {
+                let held = moved.contains(&step.lease.subscription);
+                if held {
+                    self.write_deliveries(&mut transaction, step).await?;
+                    self.write_marks(&mut transaction, step).await?;
+                }
+                written.push(held);
             }
-            written.push(held);
         }
         transaction.commit().await.context(self)?;
         Ok(written)
     }
 
-    async fn advance(&self, connection: &mut SqliteConnection, step: &Checkpoint) -> Result<bool> {
-        let Checkpoint { lease, position, calm, .. } = step;
-        let done = sqlx::query(MOVE)
-            .bind(position.as_ref().map(|position| position.after))
-            .bind(calm)
-            .bind(&*lease.subscription.handler)
-            .bind(i64::from(lease.subscription.partition))
-            .bind(&*lease.owner.0)
-            .bind(lease.fence)
-            .execute(connection)
-            .await
-            .context(self)?;
-        Ok(done.rows_affected() == 1)
+    async fn advance(
+        &self,
+        connection: &mut SqliteConnection,
+        steps: &[Checkpoint],
+    ) -> Result<HashSet<SubscriptionId>> {
+        let mut query = QueryBuilder::<Sqlite>::new(MOVE);
+        query.push_values(steps, |mut row, Checkpoint { lease, position, calm, .. }| {
+            row.push_bind(position.as_ref().map(|position| position.after))
+                .push_bind(calm)
+                .push_bind(&*lease.subscription.handler)
+                .push_bind(i64::from(lease.subscription.partition))
+                .push_bind(&*lease.owner.0)
+                .push_bind(lease.fence);
+        });
+        query.push(IF_HELD);
+        let rows = query.build().fetch_all(connection).await.context(self)?;
+        let mut moved = HashSet::with_capacity(rows.len());
+        for row in rows {
+            let handler: &str = row.try_get(0).context(self)?;
+            let partition: i64 = row.try_get(1).context(self)?;
+            moved.extend(
+                u16::try_from(partition).map(|partition| SubscriptionId { handler: handler.into(), partition }),
+            );
+        }
+        Ok(moved)
     }
 
     async fn write_deliveries(&self, connection: &mut SqliteConnection, step: &Checkpoint) -> Result<()> {
@@ -153,93 +171,15 @@ impl SqliteStore {
         query.execute(connection).await.context(self)?;
         Ok(())
     }
+}
 
-    async fn write_marks(&self, connection: &mut SqliteConnection, step: &Checkpoint) -> Result<()> {
-        let handler = &*step.lease.subscription.handler;
-        for event in &step.once_done {
-            sqlx::query("UPDATE event_inbox SET done = 1 WHERE handler = ? AND event_id = ?")
-                .bind(handler)
-                .bind(event.as_uuid().hyphenated())
-                .execute(&mut *connection)
-                .await
-                .context(self)?;
-        }
-        for event in &step.once_failed {
-            sqlx::query("DELETE FROM event_inbox WHERE handler = ? AND event_id = ?")
-                .bind(handler)
-                .bind(event.as_uuid().hyphenated())
-                .execute(&mut *connection)
-                .await
-                .context(self)?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn mark_once(&self, lease: &Lease, event: EventId, position: i64) -> Result<OnceClaim> {
-        let mut transaction = self.write(Durability::Full).await?;
-        if self.mark(&mut transaction, lease, event, position, false).await? {
-            transaction.commit().await.context(self)?;
-            return Ok(OnceClaim::Fresh);
-        }
-        let held = self.is_held(&mut transaction, lease).await?;
-        let done: Option<bool> = sqlx::query_scalar("SELECT done FROM event_inbox WHERE handler = ? AND event_id = ?")
-            .bind(&*lease.subscription.handler)
-            .bind(event.as_uuid().hyphenated())
-            .fetch_optional(&mut *transaction)
-            .await
-            .context(self)?;
-        transaction.rollback().await.context(self)?;
-        Ok(match done {
-            Some(true) if held => OnceClaim::Done,
-            Some(false) if held => OnceClaim::Interrupted,
-            _ => OnceClaim::LeaseLost,
-        })
-    }
-
-    /// The write lock, which the mark takes where the transaction does not have it, keeps every other holder out.
-    pub(super) async fn mark_in(
-        &self,
-        connection: &mut SqliteConnection,
-        lease: &Lease,
-        event: EventId,
-        position: i64,
-    ) -> Result<Marked> {
-        if self.mark(connection, lease, event, position, true).await? {
-            return Ok(Marked::Fresh);
-        }
-        Ok(if self.is_held(connection, lease).await? { Marked::Done } else { Marked::LeaseLost })
-    }
-
-    async fn mark(
-        &self,
-        connection: &mut SqliteConnection,
-        lease: &Lease,
-        event: EventId,
-        position: i64,
-        done: bool,
-    ) -> Result<bool> {
-        let marked = sqlx::query(MARK)
-            .bind(done)
-            .bind(&*lease.subscription.handler)
-            .bind(event.as_uuid().hyphenated())
-            .bind(position)
-            .bind(i64::from(lease.subscription.partition))
-            .bind(&*lease.owner.0)
-            .bind(lease.fence)
-            .execute(connection)
-            .await
-            .context(self)?;
-        Ok(marked.rows_affected() == 1)
-    }
-
-    async fn is_held(&self, connection: &mut SqliteConnection, lease: &Lease) -> Result<bool> {
-        sqlx::query_scalar(IS_HELD)
-            .bind(&*lease.subscription.handler)
-            .bind(i64::from(lease.subscription.partition))
-            .bind(&*lease.owner.0)
-            .bind(lease.fence)
-            .fetch_one(connection)
-            .await
-            .context(self)
-    }
+/// Cuts the steps where a subscription comes a second time: one statement would move it only once.
+fn in_rounds(mut steps: &[Checkpoint]) -> impl Iterator<Item = &[Checkpoint]> {
+    std::iter::from_fn(move || {
+        let mut seen = HashSet::new();
+        let fresh = steps.iter().take(STEPS).take_while(|step| seen.insert(&step.lease.subscription)).count();
+        let (round, rest) = steps.split_at(fresh);
+        steps = rest;
+        (!round.is_empty()).then_some(round)
+    })
 }

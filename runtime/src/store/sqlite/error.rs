@@ -17,6 +17,8 @@ mod code {
     pub(super) const CANTOPEN: i32 = 14;
     pub(super) const TOOBIG: i32 = 18;
     pub(super) const NOTADB: i32 = 26;
+    /// An extended code: a transaction that began by reading can't write, because another one has written since.
+    pub(super) const BUSY_SNAPSHOT: i32 = 517;
 }
 
 /// Adds the file to a driver's error.
@@ -30,10 +32,13 @@ impl<T> Context<T> for Result<T, sqlx::Error> {
     }
 }
 
-/// The primary result code of SQLite, if this is its error.
+/// The result code of SQLite, if this is its error.
+fn extended_code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
+    extended_code(error).map(|code| code & 0xff)
 }
 
 /// Whether another connection holds the lock.
@@ -66,6 +71,10 @@ fn explain(error: &sqlx::Error) -> (ErrorKind, String) {
         other => other.as_database_error().map_or_else(|| other.to_string(), |error| error.message().to_owned()),
     };
     match primary_code(error) {
+        Some(_) if extended_code(error) == Some(code::BUSY_SNAPSHOT) => (
+            Unavailable,
+            "another transaction wrote after this one had begun to read; repeat it, begun with `BEGIN IMMEDIATE`".into(),
+        ),
         Some(code::BUSY | code::LOCKED) => (
             Unavailable,
             "another transaction has held the write lock for longer than the busy timeout; keep transactions short, or \

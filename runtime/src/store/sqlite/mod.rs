@@ -1,12 +1,14 @@
 //! The store in a SQLite file: the events in the same transaction as the application's own tables, without a server.
 //!
-//! `open` finds the file and `schema` its tables; `log`, `append`, `subscription`, `lease`, `checkpoint` and
-//! `dead_letter` are the store's traits; `row` reads what may be in a row, `error` says what SQLite complains about.
+//! `open` finds the file and `schema` its tables. `log`, `subscription` and `dead_letter` are the store's traits;
+//! `append`, `trim`, `lease`, `checkpoint` and `inbox` do their longer work. `row` reads what may be in a row, `error`
+//! says what SQLite complains about.
 
 mod append;
 mod checkpoint;
 mod dead_letter;
 mod error;
+mod inbox;
 mod lease;
 mod log;
 mod open;
@@ -72,8 +74,8 @@ enum Durability {
 impl SqliteStore {
     /// The application's connections to the same file, for its queries.
     ///
-    /// Write in a transaction of the unit of work instead: a write on one of these connections waits for the file's lock
-    /// together with all other processes, and no event can be appended with it.
+    /// Better write in a transaction of this store: one on these connections does not queue with its writes, but races
+    /// for the file's lock, and fails if it reads before another one writes and then writes itself.
     #[must_use]
     pub fn pool(&self) -> &SqlitePool {
         &self.shared.queries
@@ -89,8 +91,8 @@ impl SqliteStore {
             Durability::Process => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
         };
         match self.shared.writer.begin_with(begin).await {
-            // SQLite rolls back by itself when the disk is full, and the driver then counts one transaction too many for
-            // ever: only a new connection helps.
+            // SQLite ends a transaction by itself after some errors, and the driver then counts one too many for ever:
+            // only a new connection helps.
             Err(sqlx::Error::InvalidSavePointStatement) => {
                 self.shared.writer.acquire().await.context(self)?.close().await.context(self)?;
                 self.shared.writer.begin_with(begin).await.context(self)

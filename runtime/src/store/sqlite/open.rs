@@ -116,6 +116,15 @@ impl SqliteStore {
     ///
     /// As [`open`](Self::open).
     pub async fn open_with(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
+        let path = path.as_ref();
+        // Both names have a meaning of their own to SQLite: a database that only one connection sees.
+        if path == Path::new(":memory:") {
+            return Self::in_memory_with(options).await;
+        }
+        if path.as_os_str().is_empty() {
+            let message = "the path of the SQLite file is empty; name a file, or use `SqliteStore::in_memory()`";
+            return Err(Error::new(ErrorKind::Configuration, message));
+        }
         let connect = SqliteConnectOptions::new().filename(path).create_if_missing(options.migrate);
         Self::establish(connect, options, None).await
     }

@@ -1,9 +1,9 @@
 //! Between rows and the crate's types. Writing is strict; reading takes whatever another program left in a row.
 //!
 //! A row that was not written by this crate must not stop the log. Where a column that says what the event is can't be
-//! read, the envelope says the nearest thing to it (an id made from the position, the year 1970) and **version 0**, which
-//! no event has: its deliveries become dead letters, payload untouched. Optional columns that can't be read count as
-//! missing.
+//! read, the envelope says the nearest thing to it (an id made from the position, the year 1970) and **version 0**,
+//! which no event has: its deliveries become dead letters, payload untouched. Optional columns that can't be read count
+//! as missing.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -110,8 +110,8 @@ pub(super) fn envelope(row: &SqliteRow) -> Result<Envelope, sqlx::Error> {
     Ok(Envelope::new(meta, payload.unwrap_or_default().to_vec()))
 }
 
-/// The id of an event whose own can't be read: different for every row, so that handling one does not look as if all had
-/// been handled.
+/// The id of an event whose own can't be read: different for every row, so that handling one does not look as if all
+/// had been handled.
 fn stand_in(position: i64) -> Uuid {
     Uuid::from_u128(u128::from(position.unsigned_abs()))
 }

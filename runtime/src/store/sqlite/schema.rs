@@ -47,7 +47,8 @@ impl SqliteStore {
     ///
     /// # Errors
     ///
-    /// [`Schema`](ErrorKind::Schema) if the tables are newer than this code, or if another table has one of their names.
+    /// [`Schema`](ErrorKind::Schema) if the tables are newer than this code, or if another table has one of their
+    /// names.
     pub async fn migrate(&self) -> Result<()> {
         self.find_schema().await?;
         if self.schema_version().found == NEEDED {

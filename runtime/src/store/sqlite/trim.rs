@@ -11,7 +11,7 @@ const OLD_EVENTS: &str = "
     SELECT position
       FROM (SELECT position, recorded_at
               FROM event_log e
-             WHERE position <= coalesce((SELECT min(position) FROM event_subscription), e.position)
+             WHERE position <= (SELECT coalesce(min(position), 9223372036854775807) FROM event_subscription)
                AND NOT EXISTS (SELECT 1 FROM event_retry r       WHERE r.position = e.position)
                AND NOT EXISTS (SELECT 1 FROM event_dead_letter d WHERE d.position = e.position)
              ORDER BY position
@@ -51,7 +51,7 @@ impl SqliteStore {
             .fetch_all(&mut *transaction)
             .await
             .context(self)?;
-        if let Some(last) = old.last() {
+        if let Some(last) = old.iter().max() {
             let positions = json_numbers(&old);
             sqlx::query(KEEP_VERSIONS).bind(&positions).execute(&mut *transaction).await.context(self)?;
             sqlx::query("DELETE FROM event_log WHERE position IN (SELECT value FROM json_each(?))")

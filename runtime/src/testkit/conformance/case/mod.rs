@@ -1,0 +1,39 @@
+//! The cases, named after their rules; the numbers are those of the table in the parent module.
+
+mod atomic;
+mod contract;
+#[cfg(unix)]
+mod crash;
+#[cfg(unix)]
+mod fault_points;
+mod gaps;
+mod isolation;
+mod parking;
+mod processors;
+#[cfg(unix)]
+mod processors_killed;
+mod replay;
+#[cfg(unix)]
+mod restart;
+mod restore;
+mod retention;
+mod values;
+
+pub use atomic::*;
+pub use contract::*;
+#[cfg(unix)]
+pub use crash::*;
+#[cfg(unix)]
+pub use fault_points::*;
+pub use gaps::*;
+pub use isolation::*;
+pub use parking::*;
+pub use processors::*;
+#[cfg(unix)]
+pub use processors_killed::*;
+pub use replay::*;
+#[cfg(unix)]
+pub use restart::*;
+pub use restore::*;
+pub use retention::*;
+pub use values::*;

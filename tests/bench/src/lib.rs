@@ -1,0 +1,143 @@
+//! What the benchmarks share: the domain they measure with, and how two things are compared within one run.
+
+use std::{fs, path::Path, time::Duration};
+
+use chrono::{DateTime, Utc};
+use criterion::Criterion;
+use domain_events::prelude::*;
+
+/// How often two things are measured in turn; the ratio is the median of so many.
+pub const ROUNDS: usize = 7;
+
+/// About 300 bytes as JSON.
+#[derive(Debug, Clone, DomainEvent)]
+#[event(aggregate = Card)]
+pub struct CardAddedToLibraryEvent {
+    #[event(aggregate_id)]
+    pub card_id: String,
+    pub curator_id: String,
+    pub card_type: String,
+    pub url: String,
+    pub note: String,
+    #[event(occurred_at)]
+    pub occurred_at: DateTime<Utc>,
+}
+
+#[aggregate_root]
+pub struct Card {
+    #[aggregate(id)]
+    id: String,
+    events: PendingEvents,
+}
+
+impl Card {
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), events: PendingEvents::default() }
+    }
+
+    pub fn add_to_library(&mut self) {
+        self.raise(event(&self.id));
+    }
+}
+
+/// An event of the canonical size.
+pub fn event(card: &str) -> CardAddedToLibraryEvent {
+    CardAddedToLibraryEvent::new(
+        card.to_owned(),
+        "did:plc:3danwc67lo7obz2fmdg6gxcr".to_owned(),
+        "url".to_owned(),
+        "https://example.com/articles/2026/why-domain-events-matter-in-practice?ref=library".to_owned(),
+        "worth reading twice; the part about ordering is the best explanation I have seen so far".to_owned(),
+    )
+}
+
+/// A folder that is gone when dropped.
+pub struct Folder(std::path::PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("domain-events-bench-{}", uuid::Uuid::now_v7()));
+        fs::create_dir_all(&path).expect("a folder for temporary files");
+        Self(path)
+    }
+
+    pub fn file(&self, name: &str) -> std::path::PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Criterion, set for many short measurements in turn.
+pub fn criterion(measure: Duration) -> Criterion {
+    Criterion::default().warm_up_time(Duration::from_millis(300)).measurement_time(measure).sample_size(20)
+}
+
+/// Measures two things in turn, [`ROUNDS`] times, and prints the ratio of the second to the first.
+pub fn compare(
+    criterion: &mut Criterion,
+    title: &str,
+    goal: &str,
+    (base_name, mut base): (&str, impl FnMut(&mut criterion::Bencher<'_>)),
+    (ours_name, mut ours): (&str, impl FnMut(&mut criterion::Bencher<'_>)),
+) {
+    let mut ratios = Vec::new();
+    let mut times = (Vec::new(), Vec::new());
+    println!("\n{title}, {ROUNDS} rounds");
+    for round in 1..=ROUNDS {
+        let (base_id, ours_id) = (format!("{base_name} {round}"), format!("{ours_name} {round}"));
+        criterion.bench_function(&base_id, &mut base);
+        criterion.bench_function(&ours_id, &mut ours);
+        let (base, ours) = (median(&base_id), median(&ours_id));
+        ratios.push(ours / base);
+        times.0.push(base);
+        times.1.push(ours);
+    }
+    ratios.sort_by(f64::total_cmp);
+    times.0.sort_by(f64::total_cmp);
+    times.1.sort_by(f64::total_cmp);
+    let middle = ROUNDS / 2;
+    println!(
+        "\n| {title} | {base_name} {} | {ours_name} {} | ratio {:.2} ({:.2} to {:.2}) | goal {goal} |\n",
+        nanos(times.0[middle]),
+        nanos(times.1[middle]),
+        ratios[middle],
+        ratios[0],
+        ratios[ROUNDS - 1]
+    );
+}
+
+/// The median, in nanoseconds, that criterion has just written down.
+fn median(id: &str) -> f64 {
+    let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
+    let folder = id.replace(['?', '"', '/', '\\', '*', '<', '>', ':', '|', '^'], "_");
+    let file = Path::new(&target).join("criterion").join(&folder).join("new/estimates.json");
+    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let estimates: serde_json::Value = serde_json::from_str(&text).expect("criterion writes JSON");
+    estimates["median"]["point_estimate"].as_f64().expect("a median")
+}
+
+/// A time in the unit a person reads best.
+pub fn nanos(nanos: f64) -> String {
+    match nanos {
+        n if n < 1e3 => format!("{n:.1} ns"),
+        n if n < 1e6 => format!("{:.1} us", n / 1e3),
+        n => format!("{:.2} ms", n / 1e6),
+    }
+}
+
+/// The `part` (0.5, 0.99) of sorted durations.
+pub fn percentile(sorted: &[Duration], part: f64) -> Duration {
+    let index = ((sorted.len() - 1) as f64 * part).round() as usize;
+    sorted[index]
+}

@@ -1,0 +1,21 @@
+//! The runtime from end to end, as an application uses it: macros, units of work, the processor, a person's actions.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+#[path = "flow/commit.rs"]
+mod commit;
+#[path = "flow/dispatch.rs"]
+mod dispatch;
+#[path = "flow/failure.rs"]
+mod failure;
+#[path = "flow/foreign.rs"]
+mod foreign;
+#[path = "flow/kit.rs"]
+mod kit;
+#[path = "flow/library.rs"]
+mod library;
+#[path = "flow/operate.rs"]
+mod operate;
+#[path = "flow/startup.rs"]
+mod startup;
+#[path = "flow/transaction.rs"]
+mod transaction;

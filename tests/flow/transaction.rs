@@ -1,0 +1,51 @@
+//! A handler that takes the store's transaction: its writes and its position are one.
+
+use domain_events::{DomainEvents, SqliteStore, handler, prelude::*, store::record::DeadReason};
+
+use crate::library::{Card, CardAddedToLibraryEvent, Diary, add, on, settle};
+
+#[event_handler(CardAddedToLibraryEvent, group = "ledger", max_attempts = 3, backoff = "5ms..20ms")]
+async fn count(
+    event: &CardAddedToLibraryEvent,
+    attempt: Attempt,
+    tx: &mut sqlx::SqliteConnection,
+) -> Result<(), HandlerError> {
+    sqlx::query("insert into counted (curator) values (?)").bind(&event.curator_id).execute(&mut *tx).await?;
+    match (event.curator_id.as_str(), attempt.0) {
+        ("clumsy", 1 | 2) | ("hopeless", _) => Err("after the write".into()),
+        ("bomb", _) => panic!("after the write"),
+        _ => Ok(()),
+    }
+}
+
+async fn ledger() -> DomainEvents<SqliteStore> {
+    let store = SqliteStore::in_memory().await.unwrap();
+    sqlx::query("create table counted (curator text)").execute(store.pool()).await.unwrap();
+    on(store, &Diary::new(), &[handler!(count)]).build().unwrap()
+}
+
+async fn counted(events: &DomainEvents<SqliteStore>) -> Vec<String> {
+    let rows = sqlx::query_scalar("select curator from counted order by rowid").fetch_all(events.store().pool());
+    rows.await.unwrap()
+}
+
+#[tokio::test]
+async fn an_attempt_that_fails_leaves_no_write_behind() {
+    let events = ledger().await;
+    add(&events, "c1", &["clumsy", "alice", "bomb", "hopeless", "bob"]).await;
+    let dead = settle(&events).await;
+    assert_eq!(counted(&events).await, ["clumsy", "alice", "bob"]);
+    let reasons: Vec<_> = dead.iter().map(|letter| (letter.attempts, letter.reason)).collect();
+    assert_eq!(reasons, [(3, DeadReason::AttemptsUsedUp); 2]);
+}
+
+#[tokio::test]
+async fn a_dispatched_event_gives_its_handler_a_transaction_too() {
+    let events = ledger().await;
+    let mut card = Card::new("c1");
+    card.add_to_library("alice");
+    card.add_to_library("hopeless");
+    let report = events.dispatch(&mut card).await;
+    assert_eq!((report.handled(), report.failures().count()), (1, 1), "{report}");
+    assert_eq!(counted(&events).await, ["alice"]);
+}
