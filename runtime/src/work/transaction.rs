@@ -19,6 +19,8 @@ pub(crate) fn transaction_offer<S: EventLog>(store: &S) -> TransactionOffer {
 mod sqlite {
     use crate::handler::{Dependency, Inject, Invocation};
 
+    // Or what rustc says about a wrong parameter would depend on the features: the trait's own note has them all.
+    #[diagnostic::do_not_recommend]
     impl<'a> Inject<'a> for &'a mut sqlx::SqliteConnection {
         const DEPENDENCY: Dependency = Dependency::transaction::<sqlx::SqliteConnection>();
 
