@@ -108,7 +108,7 @@ impl<S: Store> DomainEvents<S> {
     /// says what each one did. If the future is dropped, the events it had not come to are gone.
     ///
     /// A handler that takes the store's transaction gets one of its own, committed when it returns `Ok`.
-    pub async fn dispatch<A: AggregateRoot>(&self, aggregate: &mut A) -> DispatchReport {
+    pub async fn dispatch<A: AggregateRoot>(&self, aggregate: &mut A) -> DispatchReport<'_> {
         let events = aggregate.pending_mut().take();
         dispatch(&*self.0.store, &self.0.registry, events).await
     }

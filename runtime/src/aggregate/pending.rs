@@ -25,6 +25,7 @@ pub struct PendingEvent {
 }
 
 impl PendingEvent {
+    #[inline]
     fn new<E: DomainEvent>(event: E, version: Option<u64>) -> Self {
         Self {
             def: E::DEF,
@@ -154,6 +155,7 @@ impl Default for Kept {
 }
 
 impl PendingEvents {
+    #[inline]
     pub(crate) fn push<E: DomainEvent>(&mut self, event: E, version: Option<u64>) {
         let pending = PendingEvent::new(event, version);
         match &mut self.0 {

@@ -1,9 +1,6 @@
 //! In-process dispatch: the handlers of an event, one after the other, here and now.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, sync::OnceLock};
 
 use crate::{
     aggregate::PendingEvent,
@@ -25,11 +22,11 @@ impl MetaSource for LazyMeta<'_> {
 }
 
 /// Runs the handlers of these events, one after the other.
-pub(crate) async fn dispatch<S: EventLog>(
+pub(crate) async fn dispatch<'a, S: EventLog>(
     store: &S,
-    registry: &Arc<Registry>,
+    registry: &'a Registry,
     events: Vec<PendingEvent>,
-) -> DispatchReport {
+) -> DispatchReport<'a> {
     let mut failures = Vec::new();
     for (index, pending) in events.iter().enumerate() {
         let meta = LazyMeta { pending, meta: OnceLock::new() };
@@ -37,7 +34,8 @@ pub(crate) async fn dispatch<S: EventLog>(
             let (wired, entry) = registry.entry(*route);
             let about = Call { event: &**pending.event(), meta: &meta, attempt: 1, transaction: None };
             let result = if wired.transactional {
-                in_transaction(store, wired, entry, about).await
+                // Boxed: a transaction is large, and most calls have none.
+                Box::pin(in_transaction(store, wired, entry, about)).await
             } else {
                 call(wired, entry, about).await
             };
@@ -48,7 +46,7 @@ pub(crate) async fn dispatch<S: EventLog>(
             }
         }
     }
-    DispatchReport { registry: Arc::clone(registry), events, failures }
+    DispatchReport { registry, events, failures }
 }
 
 /// A transaction of the handler's own, committed when it returns `Ok`.
@@ -83,8 +81,8 @@ fn is_failure(wired: &Wired, pending: &PendingEvent, error: &HandlerError) -> bo
 
 /// What each handler did with the events of one [`dispatch`](crate::DomainEvents::dispatch).
 #[must_use = "a failing handler fails nobody: the report is the only place that says so"]
-pub struct DispatchReport {
-    registry: Arc<Registry>,
+pub struct DispatchReport<'a> {
+    registry: &'a Registry,
     events: Vec<PendingEvent>,
     failures: Vec<(usize, usize, HandlerError)>,
 }
@@ -103,7 +101,7 @@ pub struct HandlerOutcome<'a> {
     pub error: Option<&'a HandlerError>,
 }
 
-impl DispatchReport {
+impl DispatchReport<'_> {
     /// Whether every handler handled every event.
     #[must_use]
     pub fn is_ok(&self) -> bool {
@@ -143,13 +141,13 @@ impl DispatchReport {
     }
 }
 
-impl fmt::Debug for DispatchReport {
+impl fmt::Debug for DispatchReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.outcomes()).finish()
     }
 }
 
-impl fmt::Display for DispatchReport {
+impl fmt::Display for DispatchReport<'_> {
     /// One line per call: `notifications.notify_followers <- CardAddedToLibraryEvent: handled`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, outcome) in self.outcomes().enumerate() {

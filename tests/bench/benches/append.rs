@@ -119,7 +119,8 @@ fn main() {
     );
 
     runtime.block_on(async {
-        let cards: (i64,) = sqlx::query_as("SELECT count(*) FROM card").fetch_one(events.store().pool()).await.expect("rows");
+        let cards: (i64,) =
+            sqlx::query_as("SELECT count(*) FROM card").fetch_one(events.store().pool()).await.expect("rows");
         let logged: (i64,) =
             sqlx::query_as("SELECT count(*) FROM event_log").fetch_one(events.store().pool()).await.expect("rows");
         assert_eq!(cards, logged, "one event for each card");

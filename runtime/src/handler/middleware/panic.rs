@@ -8,31 +8,17 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::handler::{
-    definition::HandlerFuture,
-    outcome::{HandlerError, failure},
-};
+use crate::handler::outcome::{HandlerError, failure};
 
-pub(super) struct CatchPanic<'a> {
-    future: HandlerFuture<'a>,
-}
-
-impl<'a> CatchPanic<'a> {
-    pub(super) fn new(future: HandlerFuture<'a>) -> Self {
-        Self { future }
-    }
-}
-
-impl Future for CatchPanic<'_> {
-    type Output = Result<(), HandlerError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // After a panic the future is dropped and never polled again. What it shares with others is behind services,
-        // whose locks poison: that is for them to answer.
-        match catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx))) {
-            Ok(poll) => poll,
-            Err(payload) => Poll::Ready(Err(failure(format!("the handler panicked: {}", message(&*payload))))),
-        }
+/// Polls a handler; a panic is its answer. The future must not be polled again then.
+pub(super) fn caught(
+    future: Pin<&mut (dyn Future<Output = Result<(), HandlerError>> + Send + '_)>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), HandlerError>> {
+    // What the handler shares with others is behind services, whose locks poison: that is for them to answer.
+    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(poll) => poll,
+        Err(payload) => Poll::Ready(Err(failure(format!("the handler panicked: {}", message(&*payload))))),
     }
 }
 
