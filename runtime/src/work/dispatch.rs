@@ -32,7 +32,7 @@ pub(crate) async fn dispatch<'a, S: EventLog>(
         let meta = LazyMeta { pending, meta: OnceLock::new() };
         for route in registry.routes(pending.def()) {
             let (wired, entry) = registry.entry(*route);
-            let about = Call { event: &**pending.event(), meta: &meta, attempt: 1, transaction: None };
+            let about = Call { event: pending.event(), meta: &meta, attempt: 1, transaction: None };
             let result = if wired.transactional {
                 // Boxed: a transaction is large, and most calls have none.
                 Box::pin(in_transaction(store, wired, entry, about)).await
