@@ -176,6 +176,7 @@ impl PendingEvents {
     }
 
     /// Takes all events out.
+    #[inline]
     pub(crate) fn take(&mut self) -> Vec<PendingEvent> {
         match &mut self.0 {
             Kept::Own(events) => std::mem::take(events),

@@ -130,6 +130,7 @@ impl Registry {
     }
 
     /// The handlers of an event.
+    #[inline]
     pub(crate) fn routes(&self, event: &'static EventDef) -> &[Route] {
         match event_index(event) {
             Some(index) => &self.routes[index],
@@ -138,6 +139,7 @@ impl Registry {
     }
 
     /// The handler and entry of a route of this registry.
+    #[inline]
     pub(crate) fn entry(&self, route: Route) -> (&Arc<Wired>, &Entry) {
         let wired = &self.handlers[route.handler];
         (wired, &wired.entries[route.entry])

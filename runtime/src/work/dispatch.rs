@@ -3,7 +3,7 @@
 use std::{fmt, sync::OnceLock};
 
 use crate::{
-    aggregate::PendingEvent,
+    aggregate::{PendingEvent, PendingEvents},
     event::{EventId, EventMeta},
     handler::{Call, Entry, HandlerError, MetaSource, Registry, Verdict, Wired, call},
     store::EventLog,
@@ -12,21 +12,23 @@ use crate::{
 /// Makes an event's [`EventMeta`] when the first handler asks for it.
 struct LazyMeta<'a> {
     pending: &'a PendingEvent,
-    meta: OnceLock<EventMeta>,
+    // Boxed: it is large, and most handlers never ask.
+    meta: OnceLock<Box<EventMeta>>,
 }
 
 impl MetaSource for LazyMeta<'_> {
     fn meta(&self) -> &EventMeta {
-        self.meta.get_or_init(|| self.pending.meta())
+        self.meta.get_or_init(|| Box::new(self.pending.meta()))
     }
 }
 
-/// Runs the handlers of these events, one after the other.
+/// Runs the handlers of an aggregate's pending events, one after the other.
 pub(crate) async fn dispatch<'a, S: EventLog>(
     store: &S,
     registry: &'a Registry,
-    events: Vec<PendingEvent>,
+    pending: &mut PendingEvents,
 ) -> DispatchReport<'a> {
+    let events = pending.take();
     let mut failures = Vec::new();
     for (index, pending) in events.iter().enumerate() {
         let meta = LazyMeta { pending, meta: OnceLock::new() };
