@@ -15,6 +15,8 @@ mod kit;
 mod library;
 #[path = "flow/operate.rs"]
 mod operate;
+#[path = "flow/resume.rs"]
+mod resume;
 #[path = "flow/startup.rs"]
 mod startup;
 #[path = "flow/transaction.rs"]
