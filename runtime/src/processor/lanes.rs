@@ -285,9 +285,10 @@ impl Lanes {
 }
 
 impl Lane {
-    /// Whether its first item is parked and not about to be tried.
+    /// Whether all its items are parked and none is about to be tried. Where some are still in the window, a later one
+    /// must not be parked before them: when the stored state is read again, it would come first.
     fn waits_parked(&self) -> bool {
-        let parked = self.items.front().is_some_and(|item| matches!(item.place, Place::Parked(_)));
+        let parked = self.items.back().is_some_and(|item| matches!(item.place, Place::Parked(_)));
         parked && matches!(self.state, State::Until(_) | State::Blocked)
     }
 }
@@ -296,4 +297,33 @@ fn waiting(event: &TailEvent, position: i64, next_at: DateTime<Utc>) -> Parked {
     let meta = &event.envelope.meta;
     let (aggregate, event): (AggregateKey, EventId) = (meta.into(), meta.id);
     Parked { aggregate, position, event, state: ParkedState::Waiting, attempts: 0, next_at, error: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{AggregateId, Envelope, EventMeta};
+
+    fn event(position: i64) -> Arc<TailEvent> {
+        let id = AggregateId::from("c1");
+        let mut meta = EventMeta::new(EventId::generate(), "CardAdded", 1, "Card", id, DateTime::UNIX_EPOCH);
+        meta.position = Some(position);
+        TailEvent::new(Envelope::new(meta, b"{}".to_vec()))
+    }
+
+    #[test]
+    fn nothing_is_parked_behind_what_is_not() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut lanes = Lanes::default();
+        for position in [1, 2] {
+            lanes.admit(event(position), position, position.unsigned_abs(), now);
+        }
+        let job = lanes.start().expect("the first one can be tried");
+        lanes.arm(job.key, 1, now);
+        lanes.repeat(job.key, now);
+        // Parked alone, it would come before the second one when the parked ones are read again.
+        let changes = lanes.admit(event(3), 3, 3, now);
+        assert!(changes.parked.is_empty(), "{:?}", changes.parked);
+        assert!(changes.tickets.is_empty());
+    }
 }
