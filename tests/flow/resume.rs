@@ -65,3 +65,54 @@ async fn another_number_of_partitions_waits_for_the_old_holder_and_skips_nothing
     wanted.sort();
     assert_eq!(delivered, wanted, "each card once");
 }
+
+/// What a holder leaves that ended while the first event was under way and the second had failed already: the position
+/// lies before both, and the second is parked.
+async fn left_behind(events: &DomainEvents, state: ParkedState) -> Envelope {
+    add(events, "c1", &["alice"]).await;
+    add(events, "c2", &["alice"]).await;
+    let failed = testkit::recorded_envelopes(events).await.swap_remove(1);
+    let lease = elsewhere(events, "resume.strict", 1, Duration::from_secs(60)).await.lease;
+    let mut checkpoint = Checkpoint::new(lease.clone());
+    checkpoint.parked.push(Parked {
+        aggregate: AggregateKey::from(&failed.meta),
+        position: failed.meta.position.unwrap(),
+        event: failed.meta.id,
+        state,
+        attempts: 1,
+        next_at: Utc::now(),
+        error: Some("broken".into()),
+    });
+    if state == ParkedState::Dead {
+        let (handler, error) = (lease.subscription.handler.clone(), "broken".to_owned());
+        let letter = DeadLetter::new(handler, failed.clone(), 1, DeadReason::Permanent, error, Utc::now());
+        checkpoint.dead.push(letter);
+    }
+    assert_eq!(events.store().checkpoint(&[checkpoint]).await.unwrap(), [true]);
+    events.store().release(&lease).await.unwrap();
+    failed
+}
+
+#[tokio::test]
+async fn a_parked_delivery_behind_the_position_is_not_read_again() {
+    let diary = Diary::new();
+    let events = on(MemoryStore::new(), &diary, &[handler!(strict)]).build().unwrap();
+    left_behind(&events, ParkedState::Retrying).await;
+    assert!(settle(&events).await.is_empty());
+    let mut delivered = diary.of("strict");
+    delivered.sort();
+    assert_eq!(delivered, ["c1 1", "c2 2"], "each once, and the attempt before counts");
+}
+
+#[tokio::test]
+async fn a_dead_letter_behind_the_position_still_waits_for_a_person() {
+    let diary = Diary::new();
+    let events = on(MemoryStore::new(), &diary, &[handler!(strict)]).build().unwrap();
+    left_behind(&events, ParkedState::Dead).await;
+    for _ in 0..2 {
+        settle(&events).await;
+        assert_eq!(diary.of("strict"), ["c1 1"], "a dead letter was delivered");
+    }
+    let parked = events.store().parked("resume.strict", 10).await.unwrap();
+    assert_eq!(parked.iter().map(|row| row.state).collect::<Vec<_>>(), [ParkedState::Dead]);
+}

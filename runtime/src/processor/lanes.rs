@@ -55,6 +55,8 @@ pub(super) struct Lanes {
     ready: VecDeque<u64>,
     due: BTreeSet<(DateTime<Utc>, u64)>,
     parked: usize,
+    /// The log positions of what was restored, per aggregate and in log order, until an event behind them is admitted.
+    restored: HashMap<AggregateKey, Vec<i64>>,
 }
 
 /// The first item of a lane, to be tried now.
@@ -80,6 +82,7 @@ impl Lanes {
     /// Puts a parked delivery back where it was; to be called in log order, before anything is admitted.
     pub(super) fn restore(&mut self, key: u64, row: Parked) {
         self.parked += 1;
+        self.restored.entry(row.aggregate.clone()).or_default().push(row.position);
         let item = Item { position: row.position, event: None, place: Place::Parked(row) };
         match self.lanes.get_mut(&key) {
             Some(lane) => lane.items.push_back(item),
@@ -90,14 +93,19 @@ impl Lanes {
         }
     }
 
-    /// Takes an event out of the log in. Behind a parked one that waits, it is parked at once.
+    /// Takes an event out of the log in. Behind a parked one that waits, it is parked at once. `ordered` says that its
+    /// aggregate's events can't have become visible in another order than that of their positions.
     pub(super) fn admit(
         &mut self,
         event: Arc<TailEvent>,
         position: i64,
         ticket: Ticket,
+        ordered: bool,
         now: DateTime<Utc>,
     ) -> Changes {
+        if self.was_restored(&event, position, ordered) {
+            return Changes { tickets: vec![ticket], ..Changes::default() };
+        }
         let key = event.key;
         match self.lanes.get_mut(&key) {
             None => {
@@ -117,6 +125,21 @@ impl Lanes {
                 Changes::default()
             }
         }
+    }
+
+    /// Whether an event that is read again is parked already, or was done before a later one of its aggregate was parked:
+    /// the position stops before the first event that is not done, so both can lie behind it.
+    fn was_restored(&mut self, event: &TailEvent, position: i64, ordered: bool) -> bool {
+        if self.restored.is_empty() {
+            return false;
+        }
+        let aggregate = AggregateKey::from(&event.envelope.meta);
+        let Some(parked) = self.restored.get(&aggregate) else { return false };
+        let Some(last) = parked.last().filter(|last| position <= **last) else {
+            self.restored.remove(&aggregate);
+            return false;
+        };
+        ordered || position == *last || parked.contains(&position)
     }
 
     /// Lets those be tried that are due.
@@ -316,13 +339,13 @@ mod tests {
         let now = DateTime::UNIX_EPOCH;
         let mut lanes = Lanes::default();
         for position in [1, 2] {
-            lanes.admit(event(position), position, position.unsigned_abs(), now);
+            lanes.admit(event(position), position, position.unsigned_abs(), true, now);
         }
         let job = lanes.start().expect("the first one can be tried");
         lanes.arm(job.key, 1, now);
         lanes.repeat(job.key, now);
         // Parked alone, it would come before the second one when the parked ones are read again.
-        let changes = lanes.admit(event(3), 3, 3, now);
+        let changes = lanes.admit(event(3), 3, 3, true, now);
         assert!(changes.parked.is_empty(), "{:?}", changes.parked);
         assert!(changes.tickets.is_empty());
     }

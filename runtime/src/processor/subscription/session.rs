@@ -212,8 +212,10 @@ impl<'a, S: Store> Session<'a, S> {
             taken += 1;
             if self.subscription.takes(event) {
                 let ticket = self.progress.window.push(resume.clone());
-                let position = event.envelope.meta.position.unwrap_or(resume.after);
-                let changes = self.lanes.admit(Arc::clone(event), position, ticket, now);
+                let meta = &event.envelope.meta;
+                let position = meta.position.unwrap_or(resume.after);
+                let ordered = resume.window.is_none() || meta.aggregate_version.is_some();
+                let changes = self.lanes.admit(Arc::clone(event), position, ticket, ordered, now);
                 self.progress.apply(changes);
             } else {
                 self.progress.pass(resume.clone());
