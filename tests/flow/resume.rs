@@ -116,3 +116,41 @@ async fn a_dead_letter_behind_the_position_still_waits_for_a_person() {
     let parked = events.store().parked("resume.strict", 10).await.unwrap();
     assert_eq!(parked.iter().map(|row| row.state).collect::<Vec<_>>(), [ParkedState::Dead]);
 }
+
+/// A value whose own reading panics, as `serde(from = "..")` with an `unwrap` in it does.
+#[derive(Debug, Clone, PartialEq)]
+struct Barcode;
+
+impl serde::Serialize for Barcode {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("not a barcode")
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Barcode {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        panic!("no such barcode")
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, DomainEvent)]
+#[event(aggregate = Card)]
+struct CardScannedEvent {
+    #[event(aggregate_id)]
+    card_id: String,
+    barcode: Barcode,
+}
+
+#[event_handler(CardScannedEvent, group = "resume", max_attempts = 2, backoff = "5ms..20ms")]
+async fn scan(_: &CardScannedEvent) {}
+
+#[tokio::test]
+async fn a_payload_whose_decoding_panics_is_a_dead_letter() {
+    let events = on(MemoryStore::new(), &Diary::new(), &[handler!(scan)]).build().unwrap();
+    let mut card = Card::new("c1");
+    card.raise(CardScannedEvent { card_id: "c1".into(), barcode: Barcode });
+    crate::library::save(&events, &mut card).await.unwrap();
+    let dead = settle(&events).await;
+    assert_eq!(dead.len(), 1, "the delivery is gone without a dead letter");
+    assert!(dead[0].error.contains("no such barcode"), "{}", dead[0].error);
+}

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::event::AnyEvent;
 
+pub(crate) use self::panic::panic_message;
 use super::definition::MetaSource;
 
 /// What one call is about, beside the handler.
