@@ -154,3 +154,51 @@ async fn a_payload_whose_decoding_panics_is_a_dead_letter() {
     assert_eq!(dead.len(), 1, "the delivery is gone without a dead letter");
     assert!(dead[0].error.contains("no such barcode"), "{}", dead[0].error);
 }
+
+/// A handler that is held up until the test lets it go.
+#[derive(Default)]
+struct Gate {
+    entered: AtomicU32,
+    finished: AtomicU32,
+    open: Notify,
+    cut_off: Notify,
+}
+
+struct CutOff(Option<Service<Gate>>);
+
+impl Drop for CutOff {
+    fn drop(&mut self) {
+        if let Some(gate) = self.0.take() {
+            gate.cut_off.notify_one();
+        }
+    }
+}
+
+#[event_handler(CardAddedToLibraryEvent, group = "resume")]
+async fn slow(_: &CardAddedToLibraryEvent, gate: Service<Gate>) {
+    let mut cut_off = CutOff(Some(gate.clone()));
+    gate.entered.fetch_add(1, Ordering::SeqCst);
+    gate.open.notified().await;
+    gate.finished.fetch_add(1, Ordering::SeqCst);
+    cut_off.0 = None;
+}
+
+#[tokio::test]
+async fn an_action_of_a_person_cuts_off_nothing_that_runs() {
+    const GRACE: Duration = Duration::from_millis(20);
+    let gate = Arc::new(Gate::default());
+    let services = Services::new().with::<Gate>(Arc::clone(&gate));
+    let builder = DomainEvents::builder().without_linked().services(services).handler(handler!(slow)).grace(GRACE);
+    let events = builder.build().unwrap();
+    let running = events.processor().start().await.unwrap();
+    add(&events, "c1", &["alice"]).await;
+    until("the handler runs", || gate.entered.load(Ordering::SeqCst) == 1).await;
+    events.admin().pause("resume.slow").await.unwrap();
+    let cut_off = tokio::time::timeout(GRACE * 20, gate.cut_off.notified()).await;
+    assert!(cut_off.is_err(), "the grace time is for shutdowns, not for a pause");
+    events.admin().resume("resume.slow").await.unwrap();
+    gate.open.notify_one();
+    testkit::wait_until_handled(&events, LIMIT).await;
+    running.shutdown().await.unwrap();
+    assert_eq!((gate.entered.load(Ordering::SeqCst), gate.finished.load(Ordering::SeqCst)), (1, 1));
+}

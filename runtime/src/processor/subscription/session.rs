@@ -126,9 +126,12 @@ impl<'a, S: Store> Session<'a, S> {
             }
             let draining = now.stop || now.revision != self.orders.revision;
             if draining {
-                let grace = self.subscription.context.config.grace;
-                let until = *drain_until.get_or_insert_with(|| Instant::now() + grace);
-                let past = Instant::now() >= until;
+                // Only a shutdown is in a hurry: a person's action waits for what runs, which has its own limit of time.
+                if now.stop {
+                    let grace = self.subscription.context.config.grace;
+                    drain_until.get_or_insert_with(|| Instant::now() + grace);
+                }
+                let past = drain_until.is_some_and(|until| Instant::now() >= until);
                 if past {
                     self.abandon();
                 }
@@ -158,7 +161,7 @@ impl<'a, S: Store> Session<'a, S> {
             }
 
             // Every arm is cancel-safe: the two futures stay where they are, the rest are made to be asked again.
-            let timer = self.next_timer(drain_until);
+            let timer = self.next_timer(!draining, drain_until);
             tokio::select! {
                 Some(joined) = self.running.join_next_with_id(), if !self.running.is_empty() => {
                     if self.attempted(joined).is_break() {
@@ -339,9 +342,9 @@ impl<'a, S: Store> Session<'a, S> {
     }
 
     /// When to look again without being called.
-    fn next_timer(&self, drain_until: Option<Instant>) -> Option<Instant> {
+    fn next_timer(&self, launching: bool, drain_until: Option<Instant>) -> Option<Instant> {
         let clock = &self.subscription.context.clock;
-        let retry = self.lanes.next_due().filter(|_| drain_until.is_none() && !self.orders.paused).map(|at| {
+        let retry = self.lanes.next_due().filter(|_| launching && !self.orders.paused).map(|at| {
             let wait = (at - clock.now()).to_std().unwrap_or_default();
             // A manual clock tells nobody that it was moved.
             Instant::now() + if clock.is_manual() { wait.min(Duration::from_millis(5)) } else { wait }
