@@ -202,3 +202,28 @@ async fn an_action_of_a_person_cuts_off_nothing_that_runs() {
     running.shutdown().await.unwrap();
     assert_eq!((gate.entered.load(Ordering::SeqCst), gate.finished.load(Ordering::SeqCst)), (1, 1));
 }
+
+#[event_handler(CardAddedToLibraryEvent, group = "resume")]
+async fn later(_: &CardAddedToLibraryEvent, diary: Service<Diary>) -> Result<(), HandlerError> {
+    diary.write("later tried".to_owned());
+    Err(HandlerError::retry_after(Duration::from_millis(400), "not yet"))
+}
+
+#[tokio::test]
+async fn a_due_delivery_waits_quietly_while_the_lease_can_not_be_renewed() {
+    let diary = Diary::new();
+    let store = SqliteStore::in_memory().await.unwrap();
+    let events = on(store, &diary, &[handler!(later)]).lease(Duration::from_millis(150)).build().unwrap();
+    let running = events.processor().start().await.unwrap();
+    add(&events, "c1", &["alice"]).await;
+    until("the first attempt was made", || diary.of("later").len() == 1).await;
+    // Nobody else can write now, so the lease can't be renewed, and the delivery comes due.
+    let work = events.begin().await.unwrap();
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let before = metrics.worker_total_busy_duration(0);
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    let busy = metrics.worker_total_busy_duration(0) - before;
+    work.rollback().await.unwrap();
+    running.shutdown().await.unwrap();
+    assert!(busy < Duration::from_millis(300), "busy for {busy:?} of one second");
+}

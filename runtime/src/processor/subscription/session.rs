@@ -124,6 +124,7 @@ impl<'a, S: Store> Session<'a, S> {
             if now.lost {
                 return End::LeaseLost;
             }
+            let held = Instant::now() < now.held_until;
             let draining = now.stop || now.revision != self.orders.revision;
             if draining {
                 // Only a shutdown is in a hurry: a person's action waits for what runs, which has its own limit of time.
@@ -144,7 +145,7 @@ impl<'a, S: Store> Session<'a, S> {
                 }
             } else if !self.orders.paused {
                 self.admit();
-                if Instant::now() < now.held_until {
+                if held {
                     self.launch();
                 }
                 if reading.is_none() && self.wants_page() {
@@ -161,7 +162,8 @@ impl<'a, S: Store> Session<'a, S> {
             }
 
             // Every arm is cancel-safe: the two futures stay where they are, the rest are made to be asked again.
-            let timer = self.next_timer(!draining, drain_until);
+            // Where the lease is not certain, nothing is begun, however due it is: news of the lease come as an order.
+            let timer = self.next_timer(held && !draining, drain_until);
             tokio::select! {
                 Some(joined) = self.running.join_next_with_id(), if !self.running.is_empty() => {
                     if self.attempted(joined).is_break() {
