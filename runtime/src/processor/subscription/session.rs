@@ -163,7 +163,7 @@ impl<'a, S: Store> Session<'a, S> {
 
             // Every arm is cancel-safe: the two futures stay where they are, the rest are made to be asked again.
             // Where the lease is not certain, nothing is begun, however due it is: news of the lease come as an order.
-            let timer = self.next_timer(held && !draining, drain_until);
+            let timer = self.next_timer(held && !draining, writing.is_none(), drain_until);
             tokio::select! {
                 Some(joined) = self.running.join_next_with_id(), if !self.running.is_empty() => {
                     if self.attempted(joined).is_break() {
@@ -344,14 +344,15 @@ impl<'a, S: Store> Session<'a, S> {
     }
 
     /// When to look again without being called.
-    fn next_timer(&self, launching: bool, drain_until: Option<Instant>) -> Option<Instant> {
+    fn next_timer(&self, launching: bool, can_write: bool, drain_until: Option<Instant>) -> Option<Instant> {
         let clock = &self.subscription.context.clock;
         let retry = self.lanes.next_due().filter(|_| launching && !self.orders.paused).map(|at| {
             let wait = (at - clock.now()).to_std().unwrap_or_default();
             // A manual clock tells nobody that it was moved.
             Instant::now() + if clock.is_manual() { wait.min(Duration::from_millis(5)) } else { wait }
         });
-        [retry, self.progress.due_at(), drain_until].into_iter().flatten().min()
+        let write = self.progress.due_at().filter(|_| can_write);
+        [retry, write, drain_until].into_iter().flatten().min()
     }
 }
 
