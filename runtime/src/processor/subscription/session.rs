@@ -79,7 +79,7 @@ pub(super) struct Session<'a, S> {
 impl<'a, S: Store> Session<'a, S> {
     /// Reads the parked deliveries; `None` if the subscription is to end before that succeeds.
     pub(super) async fn begin(subscription: &'a mut Subscription<S>) -> Option<Self> {
-        let rows = patience::parked(subscription).await?;
+        let (orders, rows) = patience::parked(subscription).await?;
         let options = &subscription.wired.options;
         let now = subscription.context.clock.now();
         let mut lanes = Lanes::default();
@@ -89,7 +89,6 @@ impl<'a, S: Store> Session<'a, S> {
                 lanes.restore(key, after_crash(row, options, now));
             }
         }
-        let orders = *subscription.orders.borrow_and_update();
         let crashes = subscription.claim.crashes;
         if crashes > 0 {
             tracing::warn!(subscription = %subscription.claim.lease.subscription, crashes,
