@@ -203,6 +203,16 @@ async fn an_action_of_a_person_cuts_off_nothing_that_runs() {
     assert_eq!((gate.entered.load(Ordering::SeqCst), gate.finished.load(Ordering::SeqCst)), (1, 1));
 }
 
+#[tokio::test]
+async fn times_without_end_are_only_long() {
+    let builder = on(MemoryStore::new(), &Diary::new(), &[handler!(strict)]);
+    let events = builder.grace(Duration::MAX).lease(Duration::MAX).build().unwrap();
+    add(&events, "c1", &["alice"]).await;
+    settle(&events).await;
+    let owners: Vec<_> = events.admin().subscriptions().await.unwrap().into_iter().map(|state| state.owner).collect();
+    assert_eq!(owners, [None], "the lease was given back");
+}
+
 #[event_handler(CardAddedToLibraryEvent, group = "resume")]
 async fn later(_: &CardAddedToLibraryEvent, diary: Service<Diary>) -> Result<(), HandlerError> {
     diary.write("later tried".to_owned());
