@@ -213,6 +213,18 @@ async fn times_without_end_are_only_long() {
     assert_eq!(owners, [None], "the lease was given back");
 }
 
+#[tokio::test]
+async fn drain_leaves_a_paused_handler_as_it_is() {
+    let diary = Diary::new();
+    let handlers: [&'static HandlerDef; 2] = [handler!(strict), handler!(crate::library::index)];
+    let events = on(MemoryStore::new(), &diary, &handlers).build().unwrap();
+    events.processor().drain().await.unwrap();
+    events.admin().pause("resume.strict").await.unwrap();
+    add(&events, "c1", &["alice"]).await;
+    tokio::time::timeout(LIMIT, events.processor().drain()).await.expect("it waits for a person").unwrap();
+    assert_eq!((diary.of("index").len(), diary.of("strict").len()), (1, 0));
+}
+
 #[event_handler(CardAddedToLibraryEvent, group = "resume")]
 async fn later(_: &CardAddedToLibraryEvent, diary: Service<Diary>) -> Result<(), HandlerError> {
     diary.write("later tried".to_owned());
