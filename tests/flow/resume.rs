@@ -249,3 +249,34 @@ async fn a_due_delivery_waits_quietly_while_the_lease_can_not_be_renewed() {
     running.shutdown().await.unwrap();
     assert!(busy < Duration::from_millis(300), "busy for {busy:?} of one second");
 }
+
+#[event_handler(CardAddedToLibraryEvent, group = "resume", concurrency = 1)]
+async fn single(event: &CardAddedToLibraryEvent, diary: Service<Diary>, gate: Service<Gate>) {
+    diary.write(format!("single {} {}", event.card_id, event.curator_id));
+    if event.card_id == "c2" {
+        gate.entered.fetch_add(1, Ordering::SeqCst);
+        gate.open.notified().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_shutdown_has_finished_is_not_delivered_again() {
+    let (diary, gate) = (Diary::new(), Arc::new(Gate::default()));
+    let services = Services::new().with::<Gate>(Arc::clone(&gate)).with::<Diary>(Arc::clone(&diary));
+    let events = DomainEvents::builder().without_linked().services(services).handler(handler!(single)).build().unwrap();
+    add(&events, "c1", &["alice", "bob"]).await;
+    add(&events, "c2", &["alice"]).await;
+    let running = events.processor().start().await.unwrap();
+    // The second event of `c1` stands before that of `c2` in the log, and behind it in the queue.
+    until("the other card's event is under way", || gate.entered.load(Ordering::SeqCst) == 1).await;
+    let stopping = tokio::spawn(running.shutdown());
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    gate.open.notify_one();
+    stopping.await.unwrap().unwrap();
+    assert_eq!(diary.of("single"), ["c1 alice", "c2 alice"], "it was told to stop");
+
+    assert!(settle(&events).await.is_empty());
+    assert_eq!(diary.of("single"), ["c1 alice", "c2 alice", "c1 bob"], "each once");
+}

@@ -232,6 +232,24 @@ impl Lanes {
         changes
     }
 
+    /// Parks what was not tried and stands in the window before this ticket, so that the position can move behind what
+    /// is done: otherwise that would be delivered again. To be called when nothing runs, and nothing is started after.
+    pub(super) fn leave(&mut self, before: Ticket, now: DateTime<Utc>) -> Changes {
+        let mut changes = Changes::default();
+        for item in self.lanes.values_mut().flat_map(|lane| &mut lane.items) {
+            if let (Place::Window { ticket }, Some(event)) = (&item.place, &item.event)
+                && *ticket < before
+            {
+                let row = waiting(event, item.position, now);
+                changes.tickets.push(*ticket);
+                changes.parked.push(row.clone());
+                item.place = Place::Parked(row);
+                self.parked += 1;
+            }
+        }
+        changes
+    }
+
     /// Parks a lane's first item in this state and, where it waits from now on, all behind it.
     fn park(
         &mut self,

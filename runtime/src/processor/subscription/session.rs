@@ -136,6 +136,10 @@ impl<'a, S: Store> Session<'a, S> {
                     self.abandon();
                 }
                 let idle = self.running.is_empty() && self.armed.is_empty() && self.arming.is_empty();
+                if idle && let Some(last) = self.progress.window.last_done() {
+                    let changes = self.lanes.leave(last, self.subscription.context.clock.now());
+                    self.progress.apply(changes);
+                }
                 if past || (idle && writing.is_none() && self.progress.is_written()) {
                     if now.stop {
                         return End::Stopped;
