@@ -216,10 +216,12 @@ impl Lanes {
         changes
     }
 
-    /// The running item could not be tried; it is tried again at `at`, and the attempt does not count.
-    pub(super) fn repeat(&mut self, key: u64, at: DateTime<Utc>) -> Changes {
+    /// The running item could not be tried; it is tried again at `at`, and the attempt, if one was `begun`, does not
+    /// count.
+    pub(super) fn repeat(&mut self, key: u64, begun: bool, at: DateTime<Utc>) -> Changes {
         let mut changes = Changes::default();
-        if let Some(item) = self.lanes.get_mut(&key).and_then(|lane| lane.items.front_mut())
+        if begun
+            && let Some(item) = self.lanes.get_mut(&key).and_then(|lane| lane.items.front_mut())
             && let Place::Parked(row) = &mut item.place
             && row.state == ParkedState::Running
         {
@@ -361,10 +363,22 @@ mod tests {
         }
         let job = lanes.start().expect("the first one can be tried");
         lanes.arm(job.key, 1, now);
-        lanes.repeat(job.key, now);
+        lanes.repeat(job.key, true, now);
         // Parked alone, it would come before the second one when the parked ones are read again.
         let changes = lanes.admit(event(3), 3, 3, true, now);
         assert!(changes.parked.is_empty(), "{:?}", changes.parked);
         assert!(changes.tickets.is_empty());
+    }
+    #[test]
+    fn a_crash_is_not_forgotten_because_the_store_fails_afterwards() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut lanes = Lanes::default();
+        let event = event(1);
+        lanes.restore(event.key, Parked { state: ParkedState::Running, attempts: 3, ..waiting(&event, 1, now) });
+        let job = lanes.start().expect("it can be buried");
+        lanes.repeat(job.key, false, now);
+        lanes.wake(now);
+        let job = lanes.start().expect("it can be buried");
+        assert_eq!((job.attempts, job.crashed), (3, true));
     }
 }

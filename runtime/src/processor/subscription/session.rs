@@ -64,9 +64,9 @@ pub(super) struct Session<'a, S> {
     caught_up: bool,
     /// The last position that is stored.
     kept: Position,
-    /// Attempts under way, by task: the lane, and the attempt's number.
+    /// Attempts under way, by task: the lane, the attempt's number, and whether the handler is called for it.
     running: JoinSet<Attempted>,
-    attempts: HashMap<Id, (u64, u32)>,
+    attempts: HashMap<Id, (u64, u32, bool)>,
     /// Attempts that begin when the next checkpoint is written, and those that wait for the one being written.
     armed: Vec<Job>,
     arming: Vec<Job>,
@@ -282,7 +282,7 @@ impl<'a, S: Store> Session<'a, S> {
             number,
         };
         let task = if spent { self.running.spawn(attempt.bury_crashed()) } else { self.running.spawn(attempt.make()) };
-        self.attempts.insert(task.id(), (job.key, number));
+        self.attempts.insert(task.id(), (job.key, number, !spent));
         self.careful = self.careful.map(|left| left.saturating_sub(1));
     }
 
@@ -294,7 +294,9 @@ impl<'a, S: Store> Session<'a, S> {
                 Outcome::Failed { verdict: Verdict::Retry, error: format!("the delivery's task ended: {error}") };
             (error.id(), Attempted { outcome, event: None })
         });
-        let Some((key, attempts)) = self.attempts.remove(&task) else { return std::ops::ControlFlow::Continue(()) };
+        let Some((key, attempts, begun)) = self.attempts.remove(&task) else {
+            return std::ops::ControlFlow::Continue(());
+        };
         let now = self.subscription.context.clock.now();
         let options = self.subscription.wired.options;
         if options.once
@@ -305,7 +307,7 @@ impl<'a, S: Store> Session<'a, S> {
         let changes = match next(outcome, attempts, &options) {
             Next::Leave => return std::ops::ControlFlow::Break(()),
             Next::Settle => self.lanes.settle(key),
-            Next::Repeat => self.lanes.repeat(key, later(now, STORE_PAUSE)),
+            Next::Repeat => self.lanes.repeat(key, begun, later(now, STORE_PAUSE)),
             Next::Retry { wait, error } => self.lanes.retry(key, attempts, later(now, wait), error),
             Next::Bury { reason, error } => {
                 if let Some(event) = event {
