@@ -9,6 +9,8 @@ mod dispatch;
 mod failure;
 #[path = "flow/foreign.rs"]
 mod foreign;
+#[path = "flow/halting.rs"]
+mod halting;
 #[path = "flow/kit.rs"]
 mod kit;
 #[path = "flow/library.rs"]

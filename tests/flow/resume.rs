@@ -25,7 +25,10 @@ use domain_events::{
 };
 use tokio::sync::Notify;
 
-use crate::library::{Card, CardAddedToLibraryEvent, Diary, LIMIT, add, on, settle, until};
+use crate::{
+    halting::HaltingStore,
+    library::{Card, CardAddedToLibraryEvent, Diary, LIMIT, add, on, settle, until},
+};
 
 #[event_handler(CardAddedToLibraryEvent, group = "resume", partitions = 4)]
 async fn spread(event: &CardAddedToLibraryEvent, diary: Service<Diary>) {
@@ -279,4 +282,27 @@ async fn what_a_shutdown_has_finished_is_not_delivered_again() {
 
     assert!(settle(&events).await.is_empty());
     assert_eq!(diary.of("single"), ["c1 alice", "c2 alice", "c1 bob"], "each once");
+}
+
+#[tokio::test]
+async fn a_redrive_while_the_parked_deliveries_are_read_is_not_missed() {
+    let diary = Diary::with_rule(|_, _| Err(HandlerError::permanent("broken")));
+    let store = HaltingStore::default();
+    let halt = Arc::clone(&store.halt);
+    let events = on(store, &diary, &[handler!(crate::library::index)]).build().unwrap();
+    add(&events, "c1", &["alice"]).await;
+    let dead = settle(&events).await;
+    diary.set_rule(|_, _| Ok(()));
+
+    halt.armed.store(true, Ordering::SeqCst);
+    let running = events.processor().start().await.unwrap();
+    halt.reached.notified().await;
+    let looks = halt.looks.load(Ordering::SeqCst);
+    events.admin().redrive(dead[0].id).await.unwrap();
+    until("the node has seen that a person did something", || halt.looks.load(Ordering::SeqCst) > looks).await;
+    tokio::task::yield_now().await;
+    halt.go_on.notify_one();
+    testkit::wait_until_handled(&events, LIMIT).await;
+    assert_eq!(diary.of("index").len(), 2);
+    running.shutdown().await.unwrap();
 }
