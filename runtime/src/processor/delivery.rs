@@ -1,6 +1,14 @@
 //! One attempt at one delivery: decode, mark where the handler asks for it, call, commit.
 
-use std::{any::Any, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Instant,
+};
 
 use super::{
     Context,
@@ -11,7 +19,7 @@ use crate::{
     error::Error,
     event::{AnyEvent, EventMeta},
     fault,
-    handler::{Call, Entry, HandlerError, Verdict, Wired, call},
+    handler::{Call, Entry, HandlerError, Verdict, Wired, call, panic_message},
     store::{
         Store,
         record::{DeadReason, Lease, Marked, OnceClaim},
@@ -54,7 +62,7 @@ impl<S: Store> Attempt<S> {
             },
         };
         let started = Instant::now();
-        let outcome = self.attempt(&event).await;
+        let outcome = self.guarded(&event).await;
         self.report(&event, &outcome, started);
         Attempted { outcome, event: Some(event) }
     }
@@ -69,6 +77,19 @@ impl<S: Store> Attempt<S> {
                 Attempted { outcome: outcome(error.to_owned()), event: found.pop().map(TailEvent::new) }
             }
         }
+    }
+
+    /// The application's code also runs where no handler is called: its types are decoded, its errors written. A panic
+    /// there must not lose sight of the event.
+    async fn guarded(&self, event: &TailEvent) -> Outcome {
+        let mut attempt = pin!(self.attempt(event));
+        poll_fn(|cx| {
+            catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(cx))).unwrap_or_else(|panic| {
+                let error = format!("the delivery panicked: {}", panic_message(&*panic));
+                Poll::Ready(Outcome::Failed { verdict: Verdict::Retry, error })
+            })
+        })
+        .await
     }
 
     async fn attempt(&self, event: &TailEvent) -> Outcome {

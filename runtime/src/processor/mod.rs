@@ -85,8 +85,8 @@ impl<S: Store> Processor<S> {
         running.shutdown().await
     }
 
-    /// Delivers everything that is in the log now, retries included, then stops. What waits behind a dead letter for a
-    /// person is left. For programs that end, and for tests.
+    /// Delivers everything that is in the log now, retries included, then stops. What waits for a person, behind
+    /// a dead letter or because its handler is paused, is left. For programs that end, and for tests.
     ///
     /// # Errors
     ///

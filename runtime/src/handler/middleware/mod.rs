@@ -16,6 +16,7 @@ use std::{
 
 use tracing::Span;
 
+pub(crate) use self::panic::panic_message;
 use self::{panic::caught, timeout::Timer};
 use super::{
     definition::{HandlerFuture, Invocation, MetaSource},

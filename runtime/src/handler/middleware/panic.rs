@@ -18,11 +18,12 @@ pub(super) fn caught(
     // What the handler shares with others is behind services, whose locks poison: that is for them to answer.
     match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
         Ok(poll) => poll,
-        Err(payload) => Poll::Ready(Err(failure(format!("the handler panicked: {}", message(&*payload))))),
+        Err(payload) => Poll::Ready(Err(failure(format!("the handler panicked: {}", panic_message(&*payload))))),
     }
 }
 
-fn message(payload: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
         text
     } else if let Some(text) = payload.downcast_ref::<String>() {
