@@ -155,7 +155,7 @@ impl<S: Store> Builder<S> {
         self.check_schema(&mut problems);
 
         let warnings = declared.warnings();
-        let offer = transaction_offer(&self.store);
+        let offer = transaction_offer(&self.store, self.config.lease);
         let registry = Registry::wire(declared.events, declared.handlers, &self.services, offer, &mut problems);
         if !problems.is_empty() {
             return Err(Error::new(ErrorKind::Configuration, list(&problems)));

@@ -201,6 +201,30 @@ fn store_failed(error: &Error) -> Outcome {
 fn outcome(result: Result<(), HandlerError>) -> Outcome {
     match result {
         Ok(()) => Outcome::Handled,
-        Err(error) => Outcome::Failed { verdict: error.verdict(), error: error.to_string() },
+        Err(error) => Outcome::Failed { verdict: error.verdict(), error: clip(error.to_string()) },
+    }
+}
+
+/// The most of a handler's error that is kept, in bytes: every parked delivery has one in memory and in the store.
+const ERROR_BYTES: usize = 4 * 1024;
+
+fn clip(mut error: String) -> String {
+    if error.len() > ERROR_BYTES {
+        let end = error.floor_char_boundary(ERROR_BYTES);
+        error.truncate(end);
+        error.push_str(" ... (cut)");
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_error_is_cut_between_two_characters() {
+        let cut = clip("\u{e9}".repeat(5_000));
+        assert!(cut.len() < ERROR_BYTES + 20 && cut.ends_with("\u{e9} ... (cut)"), "{} bytes", cut.len());
+        assert_eq!(clip("short".to_owned()), "short");
     }
 }

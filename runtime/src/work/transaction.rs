@@ -2,16 +2,17 @@
 //!
 //! It stands here because only this room knows both the handlers and the stores.
 
-use std::any::TypeId;
+use std::{any::TypeId, time::Duration};
 
 use crate::{handler::TransactionOffer, store::EventLog};
 
 /// What a store offers to handlers that take a transaction.
-pub(crate) fn transaction_offer<S: EventLog>(store: &S) -> TransactionOffer {
+pub(crate) fn transaction_offer<S: EventLog>(store: &S, lease: Duration) -> TransactionOffer {
     let capabilities = store.capabilities();
     TransactionOffer {
         store: capabilities.name,
         connection: capabilities.transactional.then(TypeId::of::<S::Connection>),
+        longest: if capabilities.concurrent_writers { Duration::MAX } else { lease / 2 },
     }
 }
 
