@@ -9,12 +9,16 @@ mod dispatch;
 mod failure;
 #[path = "flow/foreign.rs"]
 mod foreign;
+#[path = "flow/halting.rs"]
+mod halting;
 #[path = "flow/kit.rs"]
 mod kit;
 #[path = "flow/library.rs"]
 mod library;
 #[path = "flow/operate.rs"]
 mod operate;
+#[path = "flow/resume.rs"]
+mod resume;
 #[path = "flow/startup.rs"]
 mod startup;
 #[path = "flow/transaction.rs"]

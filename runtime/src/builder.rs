@@ -14,6 +14,9 @@ use crate::{
     work::transaction_offer,
 };
 
+/// What a lease or grace time without end counts as: the clock can't be asked for more.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+
 /// Puts a [`DomainEvents`] together; every setting has a default but the services that handlers ask for.
 #[derive(Debug)]
 #[must_use = "nothing happens before `build()`"]
@@ -96,13 +99,13 @@ impl<S: Store> Builder<S> {
     /// How long a processor holds a subscription without a sign of life before another may take it over: the longest
     /// pause after a process was killed. At least 100 ms; default: 10 seconds.
     pub fn lease(mut self, lease: Duration) -> Self {
-        self.config.lease = lease;
+        self.config.lease = lease.min(LONGEST);
         self
     }
 
     /// How long deliveries that run may go on after the processor was told to stop. Default: 30 seconds.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.config.grace = grace;
+        self.config.grace = grace.min(LONGEST);
         self
     }
 
@@ -152,7 +155,7 @@ impl<S: Store> Builder<S> {
         self.check_schema(&mut problems);
 
         let warnings = declared.warnings();
-        let offer = transaction_offer(&self.store);
+        let offer = transaction_offer(&self.store, self.config.lease);
         let registry = Registry::wire(declared.events, declared.handlers, &self.services, offer, &mut problems);
         if !problems.is_empty() {
             return Err(Error::new(ErrorKind::Configuration, list(&problems)));

@@ -6,7 +6,7 @@ use std::{
     cell::RefCell,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -29,6 +29,9 @@ pub struct Clock {
     /// Microseconds since the epoch; `None` is the system's clock.
     manual: Option<Arc<AtomicI64>>,
 }
+
+/// How many clocks are entered, on all threads: while none is, nobody looks into the thread's own.
+static ENTERED_CLOCKS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     /// What [`Clock::enter`] set: an event's generated `new(..)` has no other way to be told the time.
@@ -82,6 +85,7 @@ impl Clock {
     /// Makes this the clock that events are stamped with on the current thread, until the guard is dropped.
     #[must_use = "the clock is left again as soon as the guard is dropped"]
     pub fn enter(&self) -> EnteredClock {
+        ENTERED_CLOCKS.fetch_add(1, Ordering::SeqCst);
         let before = ENTERED.with(|entered| entered.replace(Some(self.clone())));
         EnteredClock { before, not_send: std::marker::PhantomData }
     }
@@ -98,13 +102,15 @@ pub struct EnteredClock {
 impl Drop for EnteredClock {
     fn drop(&mut self) {
         ENTERED.with(|entered| *entered.borrow_mut() = self.before.take());
+        ENTERED_CLOCKS.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 /// The time that events raised on this thread are stamped with.
 pub(crate) fn now() -> DateTime<Utc> {
-    ENTERED.with(|entered| match &*entered.borrow() {
-        Some(clock) => clock.now(),
-        None => Utc::now(),
-    })
+    // A thread that entered a clock sees its own count; the others may see it late, and find nothing entered.
+    if ENTERED_CLOCKS.load(Ordering::Relaxed) == 0 {
+        return Utc::now();
+    }
+    ENTERED.with(|entered| entered.borrow().as_ref().map_or_else(Utc::now, Clock::now))
 }

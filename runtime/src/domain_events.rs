@@ -1,6 +1,6 @@
 //! The handle on the runtime: what an application keeps in its state and calls.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::Future, sync::Arc};
 
 use crate::{
     admin::Admin,
@@ -108,9 +108,12 @@ impl<S: Store> DomainEvents<S> {
     /// says what each one did. If the future is dropped, the events it had not come to are gone.
     ///
     /// A handler that takes the store's transaction gets one of its own, committed when it returns `Ok`.
-    pub async fn dispatch<A: AggregateRoot>(&self, aggregate: &mut A) -> DispatchReport {
-        let events = aggregate.pending_mut().take();
-        dispatch(&*self.0.store, &self.0.registry, events).await
+    // Not an `async fn` around another one: its state would be moved once more for each dispatch.
+    pub fn dispatch<'a, A: AggregateRoot>(
+        &'a self,
+        aggregate: &mut A,
+    ) -> impl Future<Output = DispatchReport<'a>> + Send {
+        dispatch(&*self.0.store, &self.0.registry, aggregate.pending_mut())
     }
 
     /// The background task that moves subscriptions forward. Nothing runs before its `run` or `start`.

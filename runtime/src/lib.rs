@@ -1,10 +1,67 @@
-//! Domain events for Rust.
+//! Domain events for Rust: annotate plain domain types, keep every event in the transaction that raised it, and have it
+//! delivered to its handlers at least once, in order per aggregate, with nothing lost.
+//!
+//! Three annotations and one runtime:
+//!
+//! - [`#[derive(DomainEvent)]`](derive@DomainEvent), [`#[aggregate_root]`](macro@aggregate_root) and
+//!   [`#[event_handler(..)]`](macro@event_handler) write the boilerplate, the serialization and the registration, and
+//!   check at compile time what can be checked then;
+//! - [`DomainEvents`] checks and wires everything at start-up, begins units of work, appends and dispatches;
+//! - its [`Processor`] takes committed events to their handlers.
+//!
+//! ```standalone_crate
+//! use domain_events::{DomainEvents, prelude::*};
+//!
+//! #[derive(DomainEvent)]
+//! #[event(aggregate = Card)]
+//! struct CardAddedToLibraryEvent {
+//!     #[event(aggregate_id)]
+//!     card_id: String,
+//! }
+//!
+//! #[aggregate_root]
+//! struct Card {
+//!     #[aggregate(id)]
+//!     id: String,
+//!     events: PendingEvents,
+//! }
+//!
+//! #[event_handler(CardAddedToLibraryEvent)]
+//! async fn notify_followers(event: &CardAddedToLibraryEvent) {
+//!     println!("{} was added to a library", event.card_id);
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> domain_events::Result<()> {
+//!     let events = DomainEvents::builder().build()?;
+//!     let mut card = Card { id: "rust-book".into(), events: PendingEvents::default() };
+//!     card.raise(CardAddedToLibraryEvent { card_id: card.id.clone() });
+//!     let mut work = events.begin().await?;
+//!     work.record(&mut card);
+//!     work.commit().await?;
+//!     events.processor().drain().await
+//! }
+//! ```
+//!
+//! # Guides
+//!
+//! [Events and aggregates](docs::events) · [Handlers](docs::handlers) · [Delivery](docs::delivery) ·
+//! [Linking](docs::linking) · Testing (`docs::testing`, feature `testkit`)
+//!
+//! # Features
+//!
+//! - `sqlite`: `SqliteStore`, on sqlx with SQLite built in.
+//! - `testkit`: given/when/then, waiting, recorded events, the store conformance suite.
+//!
+//! Without any: the macros, the runtime, and [`MemoryStore`].
 
 pub mod admin;
 pub mod aggregate;
 mod builder;
 mod clock;
 mod config;
+#[cfg(any(doc, doctest))]
+pub mod docs;
 mod domain_events;
 mod error;
 pub mod event;
@@ -17,6 +74,10 @@ pub mod store;
 pub mod testkit;
 mod wake;
 mod work;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
 
 #[doc(hidden)]
 pub mod __private;

@@ -168,3 +168,27 @@ async fn a_commit_wakes_the_processor_of_its_process() {
     assert!(settle(&events).await.is_empty());
     assert_eq!(diary.of("index"), ["c1 alice", "c1 bob"]);
 }
+
+/// A card was given stars.
+#[derive(Debug, PartialEq, DomainEvent)]
+#[event(aggregate = Card)]
+struct CardRatedEvent {
+    #[event(aggregate_id)]
+    card_id: String,
+    stars: f64,
+    note: Option<String>,
+}
+
+#[tokio::test]
+async fn a_number_that_json_can_not_hold_is_refused() {
+    for stars in [f64::NAN, f64::INFINITY] {
+        let mut card = Card::new("c1");
+        card.raise(CardRatedEvent { card_id: "c1".into(), stars, note: None });
+        refused(&library(&Diary::new(), &[]), card, &["CardRatedEvent", "`stars`", "could not be read again"]).await;
+    }
+    let events = library(&Diary::new(), &[]);
+    let mut card = Card::new("c1");
+    card.raise(CardRatedEvent { card_id: "c1".into(), stars: 4.5, note: None });
+    save(&events, &mut card).await.unwrap();
+    assert_eq!(testkit::recorded::<CardRatedEvent, _>(&events).await.len(), 1, "a `None` is no loss");
+}

@@ -116,7 +116,7 @@ async fn retries_follow_a_clock_that_the_test_turns() {
     clock.advance(Duration::from_secs(3599));
     let missing = domain_events::testkit::try_wait_until_handled(&events, Duration::from_millis(200)).await;
     let missing = missing.expect_err("it is not due yet").to_string();
-    assert!(missing.contains("tomorrow") && missing.contains("1 attempts"), "{missing}");
+    assert!(missing.contains("tomorrow") && missing.contains("1 attempt,"), "{missing}");
     clock.advance(Duration::from_secs(2));
     domain_events::testkit::wait_until_handled(&events, LIMIT).await;
     assert_eq!(diary.of("index").len(), 2);

@@ -86,7 +86,7 @@ async fn waiting_in_vain_names_the_handler_and_the_cause() {
     assert!(settle(&events).await.is_empty());
     add(&events, "c1", &["bob"]).await;
     let message = testkit::try_wait_until_handled(&events, Duration::ZERO).await.unwrap_err().to_string();
-    assert!(message.contains("run by nobody") && message.contains("1 events behind"), "{message}");
+    assert!(message.contains("run by nobody") && message.contains("1 event behind"), "{message}");
     assert!(message.contains("is a processor running"), "{message}");
 }
 
@@ -99,7 +99,7 @@ async fn a_dead_letter_ends_the_wait_at_once() {
     let begun = std::time::Instant::now();
     let message = testkit::try_wait_until_handled(&events, Duration::from_secs(60)).await.unwrap_err().to_string();
     assert!(begun.elapsed() < Duration::from_secs(30), "it waited on");
-    for part in ["dead letter CardAddedToLibraryEvent of Card `c1`", "permanent", "1 attempts", "the index is full"] {
+    for part in ["dead letter CardAddedToLibraryEvent of Card `c1`", "permanent", "1 attempt:", "the index is full"] {
         assert!(message.contains(part), "`{part}` is not in: {message}");
     }
     running.shutdown().await.unwrap();

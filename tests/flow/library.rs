@@ -85,6 +85,11 @@ impl Diary {
         answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
+    /// For handlers that take no part in the rule; begin with the handler's name.
+    pub(crate) fn write(&self, line: String) {
+        self.lines.lock().unwrap().push(line);
+    }
+
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
     }

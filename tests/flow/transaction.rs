@@ -49,3 +49,11 @@ async fn a_dispatched_event_gives_its_handler_a_transaction_too() {
     assert_eq!((report.handled(), report.failures().count()), (1, 1), "{report}");
     assert_eq!(counted(&events).await, ["alice"]);
 }
+
+#[tokio::test]
+async fn a_transaction_does_not_outlast_the_renewal_of_the_leases() {
+    let store = SqliteStore::in_memory().await.unwrap();
+    let lease = std::time::Duration::from_secs(8);
+    let events = on(store, &Diary::new(), &[handler!(count)]).lease(lease).build().unwrap();
+    assert!(events.describe().contains("timeout 4s"), "{}", events.describe());
+}

@@ -67,6 +67,7 @@ pub trait AggregateRoot: AggregateType + Sized {
     /// Raises an event of this aggregate: it is kept here until it is committed or dispatched.
     ///
     /// Call it after the state has changed. Where the aggregate has a version field, the version grows by one.
+    #[inline]
     fn raise<E: RaisedBy<Self>>(&mut self, event: E) {
         let version = self.advance_version();
         self.pending_mut().push(event, version);

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use chrono::{DateTime, Utc};
@@ -12,118 +15,103 @@ use crate::{
     event::{AggregateId, AnyEvent, DomainEvent, Envelope, EventDef, EventId, EventMeta, PayloadError},
 };
 
-/// One raised event that is not committed yet.
-pub struct PendingEvent {
+/// One raised event that is not committed yet. Cheap to clone: a clone is the same event, identity included.
+#[derive(Clone)]
+pub struct PendingEvent(Arc<Raised<AnyEvent>>);
+
+/// The event and what is known about it, in one allocation.
+struct Raised<E: ?Sized> {
     def: &'static EventDef,
-    event: Arc<AnyEvent>,
     occurred_at: DateTime<Utc>,
     version: Option<u64>,
     // Made when first asked for: in-process dispatch to handlers that never look at it does not pay for it.
     id: OnceLock<EventId>,
     // It was written into a transaction whose end has not been seen.
-    offered: bool,
+    offered: AtomicBool,
+    event: E,
 }
 
 impl PendingEvent {
+    #[inline]
     fn new<E: DomainEvent>(event: E, version: Option<u64>) -> Self {
-        Self {
+        Self(Arc::new(Raised {
             def: E::DEF,
             occurred_at: event.occurred_at().unwrap_or_else(clock::now),
-            event: Arc::new(event),
             version,
             id: OnceLock::new(),
-            offered: false,
-        }
+            offered: AtomicBool::new(false),
+            event,
+        }))
     }
 
     /// The event's identity, which it keeps in the log.
     #[must_use]
     pub fn id(&self) -> EventId {
-        *self.id.get_or_init(EventId::generate)
+        *self.0.id.get_or_init(EventId::generate)
     }
 
     /// The name it will be stored under.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.def.name
+        self.0.def.name
     }
 
     /// The event, if it is an `E`.
     #[must_use]
     pub fn downcast<E: DomainEvent>(&self) -> Option<&E> {
-        self.event.downcast_ref()
+        self.0.event.downcast_ref()
     }
 
     /// The aggregate it happened to, as the event itself says.
     #[must_use]
     pub fn aggregate_id(&self) -> AggregateId {
-        (self.def.aggregate_id)(&*self.event)
+        (self.0.def.aggregate_id)(&self.0.event)
     }
 
     /// When it happened.
     #[must_use]
     pub fn occurred_at(&self) -> DateTime<Utc> {
-        self.occurred_at
+        self.0.occurred_at
     }
 
     /// The aggregate's version after this event, where the aggregate has one.
     #[must_use]
     pub fn aggregate_version(&self) -> Option<u64> {
-        self.version
+        self.0.version
     }
 
     pub(crate) fn def(&self) -> &'static EventDef {
-        self.def
+        self.0.def
     }
 
-    pub(crate) fn event(&self) -> &Arc<AnyEvent> {
-        &self.event
+    pub(crate) fn event(&self) -> &AnyEvent {
+        &self.0.event
     }
 
     pub(crate) fn is_offered(&self) -> bool {
-        self.offered
+        self.0.offered.load(Ordering::Relaxed)
     }
 
     pub(crate) fn meta(&self) -> EventMeta {
-        let mut meta = EventMeta::new(
-            self.id(),
-            self.def.name,
-            self.def.version,
-            self.def.aggregate,
-            self.aggregate_id(),
-            self.occurred_at,
-        );
-        meta.aggregate_version = self.version;
+        let Raised { def, occurred_at, version, .. } = &*self.0;
+        let id = self.aggregate_id();
+        let mut meta = EventMeta::new(self.id(), def.name, def.version, def.aggregate, id, *occurred_at);
+        meta.aggregate_version = *version;
         meta
     }
 
     pub(crate) fn envelope(&self) -> Result<Envelope, PayloadError> {
-        Ok(Envelope::new(self.meta(), (self.def.encode)(&*self.event)?))
-    }
-}
-
-impl Clone for PendingEvent {
-    fn clone(&self) -> Self {
-        // The id is settled first: a copy is the same event, so it must not get an id of its own later.
-        let id = OnceLock::from(self.id());
-        Self {
-            def: self.def,
-            event: Arc::clone(&self.event),
-            occurred_at: self.occurred_at,
-            version: self.version,
-            id,
-            offered: self.offered,
-        }
+        Ok(Envelope::new(self.meta(), (self.0.def.encode)(&self.0.event)?))
     }
 }
 
 impl fmt::Debug for PendingEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PendingEvent")
-            .field("name", &self.def.name)
-            .field("version", &self.def.version)
-            .field("aggregate", &format_args!("{} {}", self.def.aggregate, self.aggregate_id()))
-            .field("occurred_at", &self.occurred_at)
+            .field("name", &self.name())
+            .field("version", &self.0.def.version)
+            .field("aggregate", &format_args!("{} {}", self.0.def.aggregate, self.aggregate_id()))
+            .field("occurred_at", &self.occurred_at())
             .finish()
     }
 }
@@ -154,6 +142,7 @@ impl Default for Kept {
 }
 
 impl PendingEvents {
+    #[inline]
     pub(crate) fn push<E: DomainEvent>(&mut self, event: E, version: Option<u64>) {
         let pending = PendingEvent::new(event, version);
         match &mut self.0 {
@@ -187,6 +176,7 @@ impl PendingEvents {
     }
 
     /// Takes all events out.
+    #[inline]
     pub(crate) fn take(&mut self) -> Vec<PendingEvent> {
         match &mut self.0 {
             Kept::Own(events) => std::mem::take(events),
@@ -221,8 +211,8 @@ impl PendingHandle {
 
     /// Marks the events with these ids: a transaction holds them, and may commit unseen.
     pub(crate) fn offer(&self, ids: &[EventId]) {
-        for pending in lock(&self.0).iter_mut().filter(|pending| ids.contains(&pending.id())) {
-            pending.offered = true;
+        for pending in lock(&self.0).iter().filter(|pending| ids.contains(&pending.id())) {
+            pending.0.offered.store(true, Ordering::Relaxed);
         }
     }
 

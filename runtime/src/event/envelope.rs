@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{AggregateId, EventId};
+use super::{AggregateId, AggregateType, DomainEvent, EventId};
+use crate::clock;
 
 /// What is known about an event beside its own fields. A handler may take it as `meta: &EventMeta`.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +39,14 @@ pub struct EventMeta {
 }
 
 impl EventMeta {
+    /// What a handler would be told about this event if it had just been raised: for calling a handler in a test.
+    #[must_use]
+    pub fn of<E: DomainEvent>(event: &E) -> Self {
+        let occurred_at = event.occurred_at().unwrap_or_else(clock::now);
+        let aggregate = <E::Aggregate as AggregateType>::NAME;
+        Self::new(EventId::generate(), E::NAME, E::VERSION, aggregate, event.aggregate_id(), occurred_at)
+    }
+
     /// The least an event must say about itself; the optional parts are fields to set.
     #[must_use]
     pub fn new(

@@ -18,7 +18,7 @@ pub(crate) use definition::MetaSource;
 pub use definition::{Build, HandledEvent, HandlerFuture, Instance, Invocation, build, output, run};
 pub(crate) use describe::Describe;
 pub use inject::{Attempt, Dependency, Inject};
-pub(crate) use middleware::{Call, call};
+pub(crate) use middleware::{Call, call, panic_message};
 pub use options::{Backoff, HandlerOptions, OnDead, Start};
 pub use outcome::{HandlerError, HandlerOutput, Verdict};
 pub use registration::Modules;

@@ -53,7 +53,9 @@ impl Backoff {
     /// come back together; never less than the delay, never twice as much.
     #[must_use]
     pub fn jittered(&self, attempt: u32) -> Duration {
-        self.delay(attempt).mul_f64(1.0 + fastrand::f64() / 2.0)
+        let delay = self.delay(attempt);
+        // A part of at most half of it can't overflow, the sum could.
+        delay.saturating_add(delay.mul_f64(fastrand::f64() / 2.0))
     }
 }
 
@@ -175,5 +177,15 @@ impl HandlerOptions {
     pub const fn start(mut self, start: Start) -> Self {
         self.start = start;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_wait_has_jitter_too() {
+        assert!(Backoff::fixed(Duration::MAX).jittered(1) >= Duration::from_secs(1 << 40));
     }
 }

@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fmt,
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
@@ -94,6 +95,9 @@ impl fmt::Debug for Registry {
 pub(crate) struct TransactionOffer {
     pub(crate) store: &'static str,
     pub(crate) connection: Option<TypeId>,
+    /// How long a handler may keep a transaction open. Where there is one writer at a time, the leases of this very
+    /// process are renewed behind it, and must be in time.
+    pub(crate) longest: Duration,
 }
 
 impl Registry {
@@ -130,6 +134,7 @@ impl Registry {
     }
 
     /// The handlers of an event.
+    #[inline]
     pub(crate) fn routes(&self, event: &'static EventDef) -> &[Route] {
         match event_index(event) {
             Some(index) => &self.routes[index],
@@ -138,6 +143,7 @@ impl Registry {
     }
 
     /// The handler and entry of a route of this registry.
+    #[inline]
     pub(crate) fn entry(&self, route: Route) -> (&Arc<Wired>, &Entry) {
         let wired = &self.handlers[route.handler];
         (wired, &wired.entries[route.entry])
@@ -237,7 +243,11 @@ fn wire_handler(
             offer.store, def.source
         ));
     }
-    Wired { def, name: name.into(), options: def.options, instance, transactional, entries }
+    let mut options = def.options;
+    if transactional {
+        options.timeout = options.timeout.min(offer.longest);
+    }
+    Wired { def, name: name.into(), options, instance, transactional, entries }
 }
 
 fn nothing() -> Arc<dyn Any + Send + Sync> {

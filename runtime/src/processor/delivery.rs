@@ -1,6 +1,14 @@
 //! One attempt at one delivery: decode, mark where the handler asks for it, call, commit.
 
-use std::{any::Any, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Instant,
+};
 
 use super::{
     Context,
@@ -9,9 +17,9 @@ use super::{
 };
 use crate::{
     error::Error,
-    event::AnyEvent,
+    event::{AnyEvent, EventMeta},
     fault,
-    handler::{Call, Entry, HandlerError, Verdict, Wired, call},
+    handler::{Call, Entry, HandlerError, Verdict, Wired, call, panic_message},
     store::{
         Store,
         record::{DeadReason, Lease, Marked, OnceClaim},
@@ -54,7 +62,7 @@ impl<S: Store> Attempt<S> {
             },
         };
         let started = Instant::now();
-        let outcome = self.attempt(&event).await;
+        let outcome = self.guarded(&event).await;
         self.report(&event, &outcome, started);
         Attempted { outcome, event: Some(event) }
     }
@@ -69,6 +77,19 @@ impl<S: Store> Attempt<S> {
                 Attempted { outcome: outcome(error.to_owned()), event: found.pop().map(TailEvent::new) }
             }
         }
+    }
+
+    /// The application's code also runs where no handler is called: its types are decoded, its errors written. A panic
+    /// there must not lose sight of the event.
+    async fn guarded(&self, event: &TailEvent) -> Outcome {
+        let mut attempt = pin!(self.attempt(event));
+        poll_fn(|cx| {
+            catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(cx))).unwrap_or_else(|panic| {
+                let error = format!("the delivery panicked: {}", panic_message(&*panic));
+                Poll::Ready(Outcome::Failed { verdict: Verdict::Retry, error })
+            })
+        })
+        .await
     }
 
     async fn attempt(&self, event: &TailEvent) -> Outcome {
@@ -149,12 +170,18 @@ impl<S: Store> Attempt<S> {
         call(&self.wired, entry, about).await
     }
 
+    /// From the log taking the event to now, by the clocks of the database and of this process.
+    fn since_commit_us(&self, meta: &EventMeta) -> Option<i64> {
+        meta.recorded_at.and_then(|at| (self.context.clock.now() - at).num_microseconds())
+    }
+
     fn report(&self, event: &TailEvent, outcome: &Outcome, started: Instant) {
         let (handler, meta, attempt) = (&*self.wired.name, &event.envelope.meta, self.number);
         let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
         match outcome {
             Outcome::Handled => tracing::debug!(target: "domain_events::delivery", handler, event = %meta.name,
-                event_id = %meta.id, aggregate_id = %meta.aggregate_id, attempt, elapsed_us, "handled"),
+                event_id = %meta.id, aggregate_id = %meta.aggregate_id, attempt, elapsed_us,
+                since_commit_us = self.since_commit_us(meta), "handled"),
             Outcome::Failed { verdict: Verdict::Discard, error } => tracing::info!(target: "domain_events::delivery",
                 handler, event = %meta.name, event_id = %meta.id, attempt, reason = %error, "discarded by its handler"),
             Outcome::Failed { error, .. } => tracing::warn!(target: "domain_events::delivery", handler,
@@ -174,6 +201,30 @@ fn store_failed(error: &Error) -> Outcome {
 fn outcome(result: Result<(), HandlerError>) -> Outcome {
     match result {
         Ok(()) => Outcome::Handled,
-        Err(error) => Outcome::Failed { verdict: error.verdict(), error: error.to_string() },
+        Err(error) => Outcome::Failed { verdict: error.verdict(), error: clip(error.to_string()) },
+    }
+}
+
+/// The most of a handler's error that is kept, in bytes: every parked delivery has one in memory and in the store.
+const ERROR_BYTES: usize = 4 * 1024;
+
+fn clip(mut error: String) -> String {
+    if error.len() > ERROR_BYTES {
+        let end = error.floor_char_boundary(ERROR_BYTES);
+        error.truncate(end);
+        error.push_str(" ... (cut)");
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_error_is_cut_between_two_characters() {
+        let cut = clip("\u{e9}".repeat(5_000));
+        assert!(cut.len() < ERROR_BYTES + 20 && cut.ends_with("\u{e9} ... (cut)"), "{} bytes", cut.len());
+        assert_eq!(clip("short".to_owned()), "short");
     }
 }

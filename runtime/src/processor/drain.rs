@@ -37,14 +37,15 @@ async fn is_done<S: Store>(context: &Context<S>, handlers: &[Arc<Wired>], head: 
     let states = context.store.subscriptions().await?;
     let ours = |handler: &str| handlers.iter().find(|wired| *wired.name == *handler);
     for state in &states {
-        let Some(wired) = ours(&state.id.handler) else { continue };
+        let Some(wired) = ours(&state.id.handler).filter(|_| !state.paused) else { continue };
         // Where one number is not the whole position, only an empty lag says that all is done.
         let behind = state.lag > 0 && (state.position.window.is_some() || state.position.after < head);
         if state.id.partition < wired.options.partitions && behind {
             return Ok(false);
         }
     }
-    for wired in handlers {
+    let paused = |handler: &str| states.iter().any(|state| state.paused && *state.id.handler == *handler);
+    for wired in handlers.iter().filter(|wired| !paused(&wired.name)) {
         let parked = context.store.parked(&wired.name, usize::MAX).await?;
         if parked.iter().any(|row| row.position <= head && !waits_for_a_person(row, &parked)) {
             return Ok(false);

@@ -55,6 +55,8 @@ pub(super) struct Lanes {
     ready: VecDeque<u64>,
     due: BTreeSet<(DateTime<Utc>, u64)>,
     parked: usize,
+    /// The log positions of what was restored, per aggregate and in log order, until an event behind them is admitted.
+    restored: HashMap<AggregateKey, Vec<i64>>,
 }
 
 /// The first item of a lane, to be tried now.
@@ -80,6 +82,7 @@ impl Lanes {
     /// Puts a parked delivery back where it was; to be called in log order, before anything is admitted.
     pub(super) fn restore(&mut self, key: u64, row: Parked) {
         self.parked += 1;
+        self.restored.entry(row.aggregate.clone()).or_default().push(row.position);
         let item = Item { position: row.position, event: None, place: Place::Parked(row) };
         match self.lanes.get_mut(&key) {
             Some(lane) => lane.items.push_back(item),
@@ -90,14 +93,19 @@ impl Lanes {
         }
     }
 
-    /// Takes an event out of the log in. Behind a parked one that waits, it is parked at once.
+    /// Takes an event out of the log in. Behind a parked one that waits, it is parked at once. `ordered` says that its
+    /// aggregate's events can't have become visible in another order than that of their positions.
     pub(super) fn admit(
         &mut self,
         event: Arc<TailEvent>,
         position: i64,
         ticket: Ticket,
+        ordered: bool,
         now: DateTime<Utc>,
     ) -> Changes {
+        if self.was_restored(&event, position, ordered) {
+            return Changes { tickets: vec![ticket], ..Changes::default() };
+        }
         let key = event.key;
         match self.lanes.get_mut(&key) {
             None => {
@@ -117,6 +125,21 @@ impl Lanes {
                 Changes::default()
             }
         }
+    }
+
+    /// Whether an event that is read again is parked already, or was done before a later one of its aggregate was parked:
+    /// the position stops before the first event that is not done, so both can lie behind it.
+    fn was_restored(&mut self, event: &TailEvent, position: i64, ordered: bool) -> bool {
+        if self.restored.is_empty() {
+            return false;
+        }
+        let aggregate = AggregateKey::from(&event.envelope.meta);
+        let Some(parked) = self.restored.get(&aggregate) else { return false };
+        let Some(last) = parked.last().filter(|last| position <= **last) else {
+            self.restored.remove(&aggregate);
+            return false;
+        };
+        ordered || position == *last || parked.contains(&position)
     }
 
     /// Lets those be tried that are due.
@@ -193,10 +216,12 @@ impl Lanes {
         changes
     }
 
-    /// The running item could not be tried; it is tried again at `at`, and the attempt does not count.
-    pub(super) fn repeat(&mut self, key: u64, at: DateTime<Utc>) -> Changes {
+    /// The running item could not be tried; it is tried again at `at`, and the attempt, if one was `begun`, does not
+    /// count.
+    pub(super) fn repeat(&mut self, key: u64, begun: bool, at: DateTime<Utc>) -> Changes {
         let mut changes = Changes::default();
-        if let Some(item) = self.lanes.get_mut(&key).and_then(|lane| lane.items.front_mut())
+        if begun
+            && let Some(item) = self.lanes.get_mut(&key).and_then(|lane| lane.items.front_mut())
             && let Place::Parked(row) = &mut item.place
             && row.state == ParkedState::Running
         {
@@ -206,6 +231,24 @@ impl Lanes {
             changes.parked.push(row.clone());
         }
         self.hold(key, State::Until(at));
+        changes
+    }
+
+    /// Parks what was not tried and stands in the window before this ticket, so that the position can move behind what
+    /// is done: otherwise that would be delivered again. To be called when nothing runs, and nothing is started after.
+    pub(super) fn leave(&mut self, before: Ticket, now: DateTime<Utc>) -> Changes {
+        let mut changes = Changes::default();
+        for item in self.lanes.values_mut().flat_map(|lane| &mut lane.items) {
+            if let (Place::Window { ticket }, Some(event)) = (&item.place, &item.event)
+                && *ticket < before
+            {
+                let row = waiting(event, item.position, now);
+                changes.tickets.push(*ticket);
+                changes.parked.push(row.clone());
+                item.place = Place::Parked(row);
+                self.parked += 1;
+            }
+        }
         changes
     }
 
@@ -285,9 +328,10 @@ impl Lanes {
 }
 
 impl Lane {
-    /// Whether its first item is parked and not about to be tried.
+    /// Whether all its items are parked and none is about to be tried. Where some are still in the window, a later one
+    /// must not be parked before them: when the stored state is read again, it would come first.
     fn waits_parked(&self) -> bool {
-        let parked = self.items.front().is_some_and(|item| matches!(item.place, Place::Parked(_)));
+        let parked = self.items.back().is_some_and(|item| matches!(item.place, Place::Parked(_)));
         parked && matches!(self.state, State::Until(_) | State::Blocked)
     }
 }
@@ -296,4 +340,45 @@ fn waiting(event: &TailEvent, position: i64, next_at: DateTime<Utc>) -> Parked {
     let meta = &event.envelope.meta;
     let (aggregate, event): (AggregateKey, EventId) = (meta.into(), meta.id);
     Parked { aggregate, position, event, state: ParkedState::Waiting, attempts: 0, next_at, error: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{AggregateId, Envelope, EventMeta};
+
+    fn event(position: i64) -> Arc<TailEvent> {
+        let id = AggregateId::from("c1");
+        let mut meta = EventMeta::new(EventId::generate(), "CardAdded", 1, "Card", id, DateTime::UNIX_EPOCH);
+        meta.position = Some(position);
+        TailEvent::new(Envelope::new(meta, b"{}".to_vec()))
+    }
+
+    #[test]
+    fn nothing_is_parked_behind_what_is_not() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut lanes = Lanes::default();
+        for position in [1, 2] {
+            lanes.admit(event(position), position, position.unsigned_abs(), true, now);
+        }
+        let job = lanes.start().expect("the first one can be tried");
+        lanes.arm(job.key, 1, now);
+        lanes.repeat(job.key, true, now);
+        // Parked alone, it would come before the second one when the parked ones are read again.
+        let changes = lanes.admit(event(3), 3, 3, true, now);
+        assert!(changes.parked.is_empty(), "{:?}", changes.parked);
+        assert!(changes.tickets.is_empty());
+    }
+    #[test]
+    fn a_crash_is_not_forgotten_because_the_store_fails_afterwards() {
+        let now = DateTime::UNIX_EPOCH;
+        let mut lanes = Lanes::default();
+        let event = event(1);
+        lanes.restore(event.key, Parked { state: ParkedState::Running, attempts: 3, ..waiting(&event, 1, now) });
+        let job = lanes.start().expect("it can be buried");
+        lanes.repeat(job.key, false, now);
+        lanes.wake(now);
+        let job = lanes.start().expect("it can be buried");
+        assert_eq!((job.attempts, job.crashed), (3, true));
+    }
 }

@@ -1,9 +1,9 @@
 //! 6 · Move it on: the background task that takes committed events to their handlers.
 //!
-//! A node (one processor of one process) holds leases on subscriptions ([`node`]). Each subscription it holds is one
-//! task ([`subscription`]): it reads the log through the shared [`tail`], keeps a queue per aggregate ([`lanes`]), runs
-//! deliveries ([`delivery`]), decides what follows a failure ([`verdict`]) and writes what is done through the shared
-//! checkpoint [`desk`]. Its position is the end of the done part of its [`window`].
+//! A node (one processor of one process) holds leases on subscriptions (`node`). Each subscription it holds is one
+//! task (`subscription`): it reads the log through the shared `tail`, keeps a queue per aggregate (`lanes`), runs
+//! deliveries (`delivery`), decides what follows a failure (`verdict`) and writes what is done through the shared
+//! checkpoint `desk`. Its position is the end of the done part of its `window`.
 
 mod assign;
 mod delivery;
@@ -85,8 +85,8 @@ impl<S: Store> Processor<S> {
         running.shutdown().await
     }
 
-    /// Delivers everything that is in the log now, retries included, then stops. What waits behind a dead letter for a
-    /// person is left. For programs that end, and for tests.
+    /// Delivers everything that is in the log now, retries included, then stops. What waits for a person, behind
+    /// a dead letter or because its handler is paused, is left. For programs that end, and for tests.
     ///
     /// # Errors
     ///
@@ -146,6 +146,15 @@ pub struct RunningProcessor {
 }
 
 impl RunningProcessor {
+    /// Resolves if the processor ends without being told to, which only a defect of this crate can make it do. For a
+    /// `select!` beside the rest of the program; cancel-safe.
+    pub async fn ended(&mut self) -> Error {
+        match (&mut self.task).await {
+            Ok(()) => Error::new(ErrorKind::Store, "the processor was stopped"),
+            Err(error) => defect(&error),
+        }
+    }
+
     /// Takes no new work, lets what runs finish within the grace time, gives the leases back, and returns.
     ///
     /// # Errors

@@ -25,7 +25,7 @@ use crate::{
     handler::{Start, Wired},
     store::{
         Store,
-        record::{Claim, Lease, NewSubscription, Node as NodeRow, NodeId, SubscriptionId},
+        record::{Claim, Lease, NewSubscription, Node as NodeRow, NodeId, SubscriptionId, SubscriptionState},
     },
     wake::Bell,
 };
@@ -157,8 +157,8 @@ impl<S: Store> Node<S> {
     }
 
     async fn follow_plan(&mut self) -> Result<()> {
+        let states = self.fitting_states().await?;
         let nodes = self.context.store.heartbeat(&self.row, self.context.config.lease).await?;
-        let states = self.context.store.subscriptions().await?;
         let owners: Vec<_> = states
             .iter()
             .filter(|state| self.is_current(&state.id))
@@ -180,6 +180,27 @@ impl<S: Store> Node<S> {
         Ok(())
     }
 
+    /// Reads the subscriptions, and offers to run those handlers that are stored in this program's number of partitions:
+    /// a partition that was cut otherwise would pass over what it takes for another's. The number is changed as soon as
+    /// nobody holds one of the old partitions any more.
+    async fn fitting_states(&mut self) -> Result<Vec<SubscriptionState>> {
+        let mut states = self.context.store.subscriptions().await?;
+        let unfit: Vec<_> = self
+            .handlers
+            .values()
+            .filter(|wired| !fits(wired, &states))
+            .flat_map(|wired| subscriptions_of(wired))
+            .collect();
+        if !unfit.is_empty() {
+            self.context.store.ensure(&unfit).await?;
+            states = self.context.store.subscriptions().await?;
+        }
+        let fitting = self.handlers.values().filter(|wired| fits(wired, &states));
+        self.row.handlers = fitting.map(|wired| wired.name.to_string()).collect();
+        self.row.handlers.sort_unstable();
+        Ok(states)
+    }
+
     /// Whether a stored subscription is one this program knows, in its present number of partitions; others' handlers
     /// count too, so that every node works out the same plan.
     fn is_current(&self, id: &SubscriptionId) -> bool {
@@ -193,6 +214,12 @@ impl<S: Store> Node<S> {
             return Ok(());
         };
         fault::point("claim.after");
+        // Nobody can change the number of partitions from now on, but somebody may have, a moment ago.
+        let states = self.context.store.subscriptions().await;
+        if !states.as_ref().is_ok_and(|states| fits(wired, states)) {
+            self.context.store.release(&claim.lease).await?;
+            return states.map(|_| ());
+        }
         tracing::debug!(subscription = %id, fence = claim.lease.fence, "subscription taken");
         let Claim { paused, revision, .. } = claim;
         let (orders, receiver) = watch::channel(Orders { stop: false, lost: false, paused, revision, held_until });
@@ -265,6 +292,11 @@ impl Held {
     }
 }
 
+/// Whether a handler's subscriptions are stored in its present number of partitions.
+fn fits(wired: &Wired, states: &[SubscriptionState]) -> bool {
+    states.iter().filter(|state| state.id.handler == wired.name).count() == usize::from(wired.options.partitions)
+}
+
 /// One subscription per partition of a handler.
 fn subscriptions_of(wired: &Wired) -> impl Iterator<Item = NewSubscription> {
     (0..wired.options.partitions).map(|partition| NewSubscription {
@@ -280,8 +312,8 @@ async fn warn_of_strangers<S: Store>(context: &Context<S>) -> Result<()> {
     for state in context.store.subscriptions().await? {
         if state.id.partition == 0 && !context.registry.handlers.iter().any(|wired| wired.name == state.id.handler) {
             tracing::warn!(handler = %state.id.handler, parked = state.parked, dead_letters = state.dead,
-                "the store has a subscription of a handler that is not in this program; if it was renamed, give the \
-                 new one `alias`");
+                "the store has a subscription of a handler that is not in this program; if it was renamed, the new one \
+                 needs `alias` before a processor first runs it; later it has a position of its own");
         }
     }
     Ok(())

@@ -22,12 +22,14 @@ struct Slot {
     /// The position behind this event.
     resume: Position,
     done: bool,
+    /// Whether there was something to deliver.
+    taken: bool,
 }
 
 impl Window {
     /// Takes an event in.
     pub(super) fn push(&mut self, resume: Position) -> Ticket {
-        self.slots.push_back(Slot { resume, done: false });
+        self.slots.push_back(Slot { resume, done: false, taken: true });
         self.first + self.slots.len() as Ticket - 1
     }
 
@@ -36,7 +38,7 @@ impl Window {
         if self.slots.is_empty() {
             self.reached = Some(resume);
         } else {
-            self.slots.push_back(Slot { resume, done: true });
+            self.slots.push_back(Slot { resume, done: true, taken: false });
         }
     }
 
@@ -55,6 +57,12 @@ impl Window {
     /// The position to keep, if it has moved since this was last asked.
     pub(super) fn take_reached(&mut self) -> Option<Position> {
         self.reached.take()
+    }
+
+    /// The last delivery in it that is done.
+    pub(super) fn last_done(&self) -> Option<Ticket> {
+        let last = self.slots.iter().rposition(|slot| slot.done && slot.taken)?;
+        Some(self.first + last as Ticket)
     }
 
     /// How many events are in it.

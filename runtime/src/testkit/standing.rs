@@ -96,7 +96,7 @@ impl Standing {
                 Some(owner) => write!(text, "\n    `{name}` is run by {owner}")?,
                 None => write!(text, "\n    `{name}` is run by nobody")?,
             }
-            write!(text, ", at log position {}, {} events behind", state.position.after, state.lag)?;
+            write!(text, ", at log position {}, {} behind", state.position.after, count(state.lag, "event"))?;
             if state.paused {
                 write!(text, "; it is paused: `events.admin().resume(\"{}\")`", self.handler)?;
             } else if state.owner.is_none() && (state.lag > 0 || !self.parked.is_empty()) {
@@ -110,7 +110,7 @@ impl Standing {
             write!(text, "\n    parked at {position}, {} `{}`: ", aggregate.aggregate_type, aggregate.aggregate_id)?;
             match state {
                 ParkedState::Waiting => write!(text, "waits behind an earlier one")?,
-                ParkedState::Retrying => write!(text, "{attempts} attempts, due at {next_at}")?,
+                ParkedState::Retrying => write!(text, "{}, due at {next_at}", count(*attempts, "attempt"))?,
                 ParkedState::Running => write!(text, "attempt {attempts} is under way")?,
                 ParkedState::Dead => write!(text, "a dead letter that the aggregate's later events wait behind")?,
             }
@@ -122,9 +122,17 @@ impl Standing {
         for letter in self.dead.iter().take(SHOWN) {
             let meta = &letter.envelope.meta;
             write!(text, "\n    dead letter {} of {} `{}`", meta.name, meta.aggregate_type, meta.aggregate_id)?;
-            write!(text, " at {}, {}, {} attempts: {}", letter.position, letter.reason, letter.attempts, letter.error)?;
+            write!(text, " at {}, {}, ", letter.position, letter.reason)?;
+            write!(text, "{}: {}", count(letter.attempts, "attempt"), letter.error)?;
         }
         more(text, "dead letters", self.dead.len())
+    }
+}
+
+fn count(number: impl Into<u64>, what: &str) -> String {
+    match number.into() {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
     }
 }
 

@@ -1,12 +1,9 @@
 //! In-process dispatch: the handlers of an event, one after the other, here and now.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, sync::OnceLock};
 
 use crate::{
-    aggregate::PendingEvent,
+    aggregate::{PendingEvent, PendingEvents},
     event::{EventId, EventMeta},
     handler::{Call, Entry, HandlerError, MetaSource, Registry, Verdict, Wired, call},
     store::EventLog,
@@ -15,29 +12,32 @@ use crate::{
 /// Makes an event's [`EventMeta`] when the first handler asks for it.
 struct LazyMeta<'a> {
     pending: &'a PendingEvent,
-    meta: OnceLock<EventMeta>,
+    // Boxed: it is large, and most handlers never ask.
+    meta: OnceLock<Box<EventMeta>>,
 }
 
 impl MetaSource for LazyMeta<'_> {
     fn meta(&self) -> &EventMeta {
-        self.meta.get_or_init(|| self.pending.meta())
+        self.meta.get_or_init(|| Box::new(self.pending.meta()))
     }
 }
 
-/// Runs the handlers of these events, one after the other.
-pub(crate) async fn dispatch<S: EventLog>(
+/// Runs the handlers of an aggregate's pending events, one after the other.
+pub(crate) async fn dispatch<'a, S: EventLog>(
     store: &S,
-    registry: &Arc<Registry>,
-    events: Vec<PendingEvent>,
-) -> DispatchReport {
+    registry: &'a Registry,
+    pending: &mut PendingEvents,
+) -> DispatchReport<'a> {
+    let events = pending.take();
     let mut failures = Vec::new();
     for (index, pending) in events.iter().enumerate() {
         let meta = LazyMeta { pending, meta: OnceLock::new() };
         for route in registry.routes(pending.def()) {
             let (wired, entry) = registry.entry(*route);
-            let about = Call { event: &**pending.event(), meta: &meta, attempt: 1, transaction: None };
+            let about = Call { event: pending.event(), meta: &meta, attempt: 1, transaction: None };
             let result = if wired.transactional {
-                in_transaction(store, wired, entry, about).await
+                // Boxed: a transaction is large, and most calls have none.
+                Box::pin(in_transaction(store, wired, entry, about)).await
             } else {
                 call(wired, entry, about).await
             };
@@ -48,7 +48,7 @@ pub(crate) async fn dispatch<S: EventLog>(
             }
         }
     }
-    DispatchReport { registry: Arc::clone(registry), events, failures }
+    DispatchReport { registry, events, failures }
 }
 
 /// A transaction of the handler's own, committed when it returns `Ok`.
@@ -83,8 +83,8 @@ fn is_failure(wired: &Wired, pending: &PendingEvent, error: &HandlerError) -> bo
 
 /// What each handler did with the events of one [`dispatch`](crate::DomainEvents::dispatch).
 #[must_use = "a failing handler fails nobody: the report is the only place that says so"]
-pub struct DispatchReport {
-    registry: Arc<Registry>,
+pub struct DispatchReport<'a> {
+    registry: &'a Registry,
     events: Vec<PendingEvent>,
     failures: Vec<(usize, usize, HandlerError)>,
 }
@@ -103,7 +103,7 @@ pub struct HandlerOutcome<'a> {
     pub error: Option<&'a HandlerError>,
 }
 
-impl DispatchReport {
+impl DispatchReport<'_> {
     /// Whether every handler handled every event.
     #[must_use]
     pub fn is_ok(&self) -> bool {
@@ -143,13 +143,13 @@ impl DispatchReport {
     }
 }
 
-impl fmt::Debug for DispatchReport {
+impl fmt::Debug for DispatchReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.outcomes()).finish()
     }
 }
 
-impl fmt::Display for DispatchReport {
+impl fmt::Display for DispatchReport<'_> {
     /// One line per call: `notifications.notify_followers <- CardAddedToLibraryEvent: handled`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, outcome) in self.outcomes().enumerate() {

@@ -94,9 +94,25 @@ impl Outbound {
                 envelope.payload.len(),
             )));
         }
+        if let Some(problem) = lost_in_json(event, &envelope.payload) {
+            return Err(invalid(format!("event `{name}` of {} `{id}`: {problem}", self.aggregate_type)));
+        }
         envelope.meta.correlation_id = cause.correlation_id;
         envelope.meta.causation_id = cause.causation_id;
         envelope.meta.trace.clone_from(&cause.trace);
         Ok(envelope)
     }
+}
+
+/// What JSON can't hold is written as `null` without an error: a float that is no number, or has no bounds. Such a payload
+/// could not be read again, so its event would be lost.
+fn lost_in_json(event: &PendingEvent, payload: &[u8]) -> Option<String> {
+    if !payload.windows(4).any(|bytes| bytes == b"null") {
+        return None;
+    }
+    let error = (event.def().decode)(payload).err()?;
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(payload).unwrap_or_default();
+    let nulls: Vec<_> = fields.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.as_str()).collect();
+    let fields = if nulls.is_empty() { "a field".to_owned() } else { format!("`{}`", nulls.join("`, `")) };
+    Some(format!("{fields} would be `null` and could not be read again ({error}); JSON has no NaN and no infinity"))
 }

@@ -2,16 +2,17 @@
 //!
 //! It stands here because only this room knows both the handlers and the stores.
 
-use std::any::TypeId;
+use std::{any::TypeId, time::Duration};
 
 use crate::{handler::TransactionOffer, store::EventLog};
 
 /// What a store offers to handlers that take a transaction.
-pub(crate) fn transaction_offer<S: EventLog>(store: &S) -> TransactionOffer {
+pub(crate) fn transaction_offer<S: EventLog>(store: &S, lease: Duration) -> TransactionOffer {
     let capabilities = store.capabilities();
     TransactionOffer {
         store: capabilities.name,
         connection: capabilities.transactional.then(TypeId::of::<S::Connection>),
+        longest: if capabilities.concurrent_writers { Duration::MAX } else { lease / 2 },
     }
 }
 
@@ -19,6 +20,8 @@ pub(crate) fn transaction_offer<S: EventLog>(store: &S) -> TransactionOffer {
 mod sqlite {
     use crate::handler::{Dependency, Inject, Invocation};
 
+    // Or what rustc says about a wrong parameter would depend on the features: the trait's own note has them all.
+    #[diagnostic::do_not_recommend]
     impl<'a> Inject<'a> for &'a mut sqlx::SqliteConnection {
         const DEPENDENCY: Dependency = Dependency::transaction::<sqlx::SqliteConnection>();
 
@@ -32,6 +35,7 @@ mod sqlite {
 mod postgres {
     use crate::handler::{Dependency, Inject, Invocation};
 
+    #[diagnostic::do_not_recommend]
     impl<'a> Inject<'a> for &'a mut sqlx::PgConnection {
         const DEPENDENCY: Dependency = Dependency::transaction::<sqlx::PgConnection>();
 

@@ -94,14 +94,6 @@ fn main() {
         .build()
         .expect("the wiring is right");
 
-    if let Ok(which) = std::env::var("PROF") {
-        runtime.block_on(async {
-            let n = 100_000;
-            if which == "hand" { let mut card = PlainCard::default(); for _ in 0..n { card.events.push(Box::new(event("card-1"))); black_box(by_hand.dispatch(&mut card).await); } }
-            else { let mut card = Card::new("card-1"); for _ in 0..n { card.add_to_library(); let _ = black_box(events.dispatch(&mut card).await); } }
-        });
-        return;
-    }
     let mut criterion = criterion(Duration::from_millis(700));
     compare(
         &mut criterion,

@@ -8,35 +8,22 @@ use std::{
     task::{Context, Poll},
 };
 
-use crate::handler::{
-    definition::HandlerFuture,
-    outcome::{HandlerError, failure},
-};
+use crate::handler::outcome::{HandlerError, failure};
 
-pub(super) struct CatchPanic<'a> {
-    future: HandlerFuture<'a>,
-}
-
-impl<'a> CatchPanic<'a> {
-    pub(super) fn new(future: HandlerFuture<'a>) -> Self {
-        Self { future }
+/// Polls a handler; a panic is its answer. The future must not be polled again then.
+pub(super) fn caught(
+    future: Pin<&mut (dyn Future<Output = Result<(), HandlerError>> + Send + '_)>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), HandlerError>> {
+    // What the handler shares with others is behind services, whose locks poison: that is for them to answer.
+    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+        Ok(poll) => poll,
+        Err(payload) => Poll::Ready(Err(failure(format!("the handler panicked: {}", panic_message(&*payload))))),
     }
 }
 
-impl Future for CatchPanic<'_> {
-    type Output = Result<(), HandlerError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // After a panic the future is dropped and never polled again. What it shares with others is behind services,
-        // whose locks poison: that is for them to answer.
-        match catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx))) {
-            Ok(poll) => poll,
-            Err(payload) => Poll::Ready(Err(failure(format!("the handler panicked: {}", message(&*payload))))),
-        }
-    }
-}
-
-fn message(payload: &(dyn Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
         text
     } else if let Some(text) = payload.downcast_ref::<String>() {

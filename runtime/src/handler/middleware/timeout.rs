@@ -12,27 +12,20 @@ use tokio::time::{Sleep, sleep};
 
 use crate::handler::outcome::{HandlerError, failure};
 
-pub(super) struct Limit<F> {
-    future: F,
+pub(super) struct Timer {
     limit: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
-impl<F> Limit<F> {
-    pub(super) fn new(future: F, limit: Duration) -> Self {
-        Self { future, limit, timer: None }
+impl Timer {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, sleep: None }
     }
-}
 
-impl<F: Future<Output = Result<(), HandlerError>> + Unpin> Future for Limit<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(answer) = Pin::new(&mut self.future).poll(cx) {
-            return Poll::Ready(answer);
-        }
+    /// Ready with the error once the time is over; starts with the first call.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<HandlerError> {
         let limit = self.limit;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        timer.as_mut().poll(cx).map(|()| Err(failure(format!("the handler ran longer than its timeout of {limit:?}"))))
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep(limit)));
+        sleep.as_mut().poll(cx).map(|()| failure(format!("the handler ran longer than its timeout of {limit:?}")))
     }
 }

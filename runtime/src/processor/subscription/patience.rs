@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use super::Subscription;
+use super::{Orders, Subscription};
 use crate::{
     error::{Error, Result},
     processor::tail::TailPage,
@@ -50,8 +50,9 @@ pub(super) fn write<S>(
     }
 }
 
-/// The handler's parked deliveries; `None` if the subscription is to end before the store answers.
-pub(super) async fn parked<S: Store>(subscription: &mut Subscription<S>) -> Option<Vec<Parked>> {
+/// The handler's parked deliveries, and the orders from before they were read, so that a person's action since then is
+/// not taken for one that they show. `None` if the subscription is to end before the store answers.
+pub(super) async fn parked<S: Store>(subscription: &mut Subscription<S>) -> Option<(Orders, Vec<Parked>)> {
     let handler = Arc::clone(&subscription.wired.name);
     let mut pause = Pause::new("read the parked deliveries", Arc::clone(&handler));
     loop {
@@ -59,7 +60,7 @@ pub(super) async fn parked<S: Store>(subscription: &mut Subscription<S>) -> Opti
         let rows: Result<_> = subscription.context.store.parked(&handler, usize::MAX).await;
         match rows {
             _ if orders.lost => return None,
-            Ok(rows) => return Some(rows),
+            Ok(rows) => return Some((orders, rows)),
             Err(_) if orders.stop => return None,
             Err(error) => pause.after(&error).await,
         }

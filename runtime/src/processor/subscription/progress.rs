@@ -105,10 +105,10 @@ impl Progress {
             || self.pending.calm
     }
 
-    /// When it will be time to write, if nothing else happens; `None` if that is now, or there is nothing.
+    /// When it will be time to write, if nothing else happens; `None` if there is nothing. It may have come already.
     pub(super) fn due_at(&self) -> Option<Instant> {
         let wait = if self.has_work() { WORK_WAITS } else { PASSED_WAITS };
-        self.dirty_since.map(|since| since + wait).filter(|at| *at > Instant::now())
+        self.dirty_since.map(|since| since + wait)
     }
 
     fn has_work(&self) -> bool {
@@ -127,5 +127,23 @@ impl Progress {
         checkpoint.parked.retain(|row| decided.insert(row.position));
         checkpoint.parked.reverse();
         checkpoint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::record::{NodeId, SubscriptionId};
+
+    #[test]
+    fn a_checkpoint_that_came_due_since_the_last_look_still_has_a_time() {
+        let subscription = SubscriptionId { handler: Arc::from("a.a"), partition: 0 };
+        let mut progress = Progress::new(Lease { subscription, owner: NodeId("n".into()), fence: 1 });
+        progress.pass(Position { after: 7, window: None });
+        assert!(!progress.is_due(true));
+        progress.dirty_since = Instant::now().checked_sub(PASSED_WAITS * 2);
+        assert!(progress.due_at().is_some(), "nobody would look again");
     }
 }

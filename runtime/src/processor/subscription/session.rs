@@ -33,6 +33,10 @@ use crate::{
 /// How long a delivery waits whose store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
 
+/// How many deliveries are made one at a time after a crash. The guilty one is most likely among the first, since
+/// what is done is written down after a moment; where it stands further on, the next crash finds it.
+const CAREFUL: usize = 128;
+
 /// How a session ended.
 pub(super) enum End {
     Stopped,
@@ -60,9 +64,9 @@ pub(super) struct Session<'a, S> {
     caught_up: bool,
     /// The last position that is stored.
     kept: Position,
-    /// Attempts under way, by task: the lane, and the attempt's number.
+    /// Attempts under way, by task: the lane, the attempt's number, and whether the handler is called for it.
     running: JoinSet<Attempted>,
-    attempts: HashMap<Id, (u64, u32)>,
+    attempts: HashMap<Id, (u64, u32, bool)>,
     /// Attempts that begin when the next checkpoint is written, and those that wait for the one being written.
     armed: Vec<Job>,
     arming: Vec<Job>,
@@ -75,7 +79,7 @@ pub(super) struct Session<'a, S> {
 impl<'a, S: Store> Session<'a, S> {
     /// Reads the parked deliveries; `None` if the subscription is to end before that succeeds.
     pub(super) async fn begin(subscription: &'a mut Subscription<S>) -> Option<Self> {
-        let rows = patience::parked(subscription).await?;
+        let (orders, rows) = patience::parked(subscription).await?;
         let options = &subscription.wired.options;
         let now = subscription.context.clock.now();
         let mut lanes = Lanes::default();
@@ -85,7 +89,6 @@ impl<'a, S: Store> Session<'a, S> {
                 lanes.restore(key, after_crash(row, options, now));
             }
         }
-        let orders = *subscription.orders.borrow_and_update();
         let crashes = subscription.claim.crashes;
         if crashes > 0 {
             tracing::warn!(subscription = %subscription.claim.lease.subscription, crashes,
@@ -103,7 +106,7 @@ impl<'a, S: Store> Session<'a, S> {
             attempts: HashMap::new(),
             armed: Vec::new(),
             arming: Vec::new(),
-            careful: (crashes > 0).then_some(subscription.context.config.batch),
+            careful: (crashes > 0).then_some(CAREFUL),
             full: false,
             subscription,
         })
@@ -120,15 +123,23 @@ impl<'a, S: Store> Session<'a, S> {
             if now.lost {
                 return End::LeaseLost;
             }
+            let held = Instant::now() < now.held_until;
             let draining = now.stop || now.revision != self.orders.revision;
             if draining {
-                let grace = self.subscription.context.config.grace;
-                let until = *drain_until.get_or_insert_with(|| Instant::now() + grace);
-                let past = Instant::now() >= until;
+                // Only a shutdown is in a hurry: a person's action waits for what runs, which has its own limit of time.
+                if now.stop {
+                    let grace = self.subscription.context.config.grace;
+                    drain_until.get_or_insert_with(|| Instant::now() + grace);
+                }
+                let past = drain_until.is_some_and(|until| Instant::now() >= until);
                 if past {
                     self.abandon();
                 }
                 let idle = self.running.is_empty() && self.armed.is_empty() && self.arming.is_empty();
+                if idle && let Some(last) = self.progress.window.last_done() {
+                    let changes = self.lanes.leave(last, self.subscription.context.clock.now());
+                    self.progress.apply(changes);
+                }
                 if past || (idle && writing.is_none() && self.progress.is_written()) {
                     if now.stop {
                         return End::Stopped;
@@ -137,7 +148,7 @@ impl<'a, S: Store> Session<'a, S> {
                 }
             } else if !self.orders.paused {
                 self.admit();
-                if Instant::now() < now.held_until {
+                if held {
                     self.launch();
                 }
                 if reading.is_none() && self.wants_page() {
@@ -154,7 +165,8 @@ impl<'a, S: Store> Session<'a, S> {
             }
 
             // Every arm is cancel-safe: the two futures stay where they are, the rest are made to be asked again.
-            let timer = self.next_timer(drain_until);
+            // Where the lease is not certain, nothing is begun, however due it is: news of the lease come as an order.
+            let timer = self.next_timer(held && !draining, writing.is_none(), drain_until);
             tokio::select! {
                 Some(joined) = self.running.join_next_with_id(), if !self.running.is_empty() => {
                     if self.attempted(joined).is_break() {
@@ -208,8 +220,10 @@ impl<'a, S: Store> Session<'a, S> {
             taken += 1;
             if self.subscription.takes(event) {
                 let ticket = self.progress.window.push(resume.clone());
-                let position = event.envelope.meta.position.unwrap_or(resume.after);
-                let changes = self.lanes.admit(Arc::clone(event), position, ticket, now);
+                let meta = &event.envelope.meta;
+                let position = meta.position.unwrap_or(resume.after);
+                let ordered = resume.window.is_none() || meta.aggregate_version.is_some();
+                let changes = self.lanes.admit(Arc::clone(event), position, ticket, ordered, now);
                 self.progress.apply(changes);
             } else {
                 self.progress.pass(resume.clone());
@@ -268,7 +282,7 @@ impl<'a, S: Store> Session<'a, S> {
             number,
         };
         let task = if spent { self.running.spawn(attempt.bury_crashed()) } else { self.running.spawn(attempt.make()) };
-        self.attempts.insert(task.id(), (job.key, number));
+        self.attempts.insert(task.id(), (job.key, number, !spent));
         self.careful = self.careful.map(|left| left.saturating_sub(1));
     }
 
@@ -280,7 +294,9 @@ impl<'a, S: Store> Session<'a, S> {
                 Outcome::Failed { verdict: Verdict::Retry, error: format!("the delivery's task ended: {error}") };
             (error.id(), Attempted { outcome, event: None })
         });
-        let Some((key, attempts)) = self.attempts.remove(&task) else { return std::ops::ControlFlow::Continue(()) };
+        let Some((key, attempts, begun)) = self.attempts.remove(&task) else {
+            return std::ops::ControlFlow::Continue(());
+        };
         let now = self.subscription.context.clock.now();
         let options = self.subscription.wired.options;
         if options.once
@@ -291,7 +307,7 @@ impl<'a, S: Store> Session<'a, S> {
         let changes = match next(outcome, attempts, &options) {
             Next::Leave => return std::ops::ControlFlow::Break(()),
             Next::Settle => self.lanes.settle(key),
-            Next::Repeat => self.lanes.repeat(key, later(now, STORE_PAUSE)),
+            Next::Repeat => self.lanes.repeat(key, begun, later(now, STORE_PAUSE)),
             Next::Retry { wait, error } => self.lanes.retry(key, attempts, later(now, wait), error),
             Next::Bury { reason, error } => {
                 if let Some(event) = event {
@@ -333,14 +349,15 @@ impl<'a, S: Store> Session<'a, S> {
     }
 
     /// When to look again without being called.
-    fn next_timer(&self, drain_until: Option<Instant>) -> Option<Instant> {
+    fn next_timer(&self, launching: bool, can_write: bool, drain_until: Option<Instant>) -> Option<Instant> {
         let clock = &self.subscription.context.clock;
-        let retry = self.lanes.next_due().filter(|_| drain_until.is_none() && !self.orders.paused).map(|at| {
+        let retry = self.lanes.next_due().filter(|_| launching && !self.orders.paused).map(|at| {
             let wait = (at - clock.now()).to_std().unwrap_or_default();
             // A manual clock tells nobody that it was moved.
             Instant::now() + if clock.is_manual() { wait.min(Duration::from_millis(5)) } else { wait }
         });
-        [retry, self.progress.due_at(), drain_until].into_iter().flatten().min()
+        let write = self.progress.due_at().filter(|_| can_write);
+        [retry, write, drain_until].into_iter().flatten().min()
     }
 }
 

@@ -134,12 +134,13 @@ impl PostgresStore {
 
     fn not_migrated(&self, error: sqlx::Error) -> Error {
         // Duplicate table, object, function.
-        if !matches!(code(&error).as_deref(), Some("42P07" | "42710" | "42723")) {
+        let is_taken = matches!(code(&error).as_deref(), Some("42P07" | "42710" | "42723"));
+        let Some(taken) = error.as_database_error().filter(|_| is_taken).map(|error| error.message().to_owned()) else {
             return from_sqlx(&self.shared.place, error);
-        }
+        };
         let message = format!(
-            "schema {} at PostgreSQL `{}` has a table, view or function of its own under a name the event tables need; \
-             rename it, or use another schema (`PostgresOptions::schema`)",
+            "schema {} at PostgreSQL `{}` has a table, view or function of its own under a name the event tables need \
+             ({taken}); rename it, or use another schema (`PostgresOptions::schema`)",
             self.shared.prefix.trim_end_matches('.'),
             self.shared.place
         );

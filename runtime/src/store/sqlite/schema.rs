@@ -91,12 +91,12 @@ impl SqliteStore {
     }
 
     fn not_migrated(&self, error: sqlx::Error) -> Error {
-        let taken = error.as_database_error().is_some_and(|error| error.message().contains("already exists"));
-        if !taken {
+        let taken = error.as_database_error().map(|error| error.message().to_owned());
+        let Some(taken) = taken.filter(|message| message.contains("already exists")) else {
             return from_sqlx(&self.shared.path, error);
-        }
+        };
         let message = format!(
-            "SQLite file `{}` has a table or view of its own under a name the event tables need; rename it",
+            "SQLite file `{}` has a table or view of its own under a name the event tables need ({taken}); rename it",
             self.shared.path.display()
         );
         Error::new(ErrorKind::Schema, message).with_source(error)

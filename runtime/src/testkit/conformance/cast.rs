@@ -58,6 +58,8 @@ impl Parcel {
     }
 }
 
+// Not for recommending: what rustc says to a user must not name types of the testkit.
+#[diagnostic::do_not_recommend]
 impl AggregateType for Parcel {
     const NAME: &'static str = "Parcel";
 }
@@ -89,8 +91,10 @@ const SOURCE: Source = Source { module: module_path!(), file: file!(), line: lin
 
 static PARCEL_MOVED: EventDef = EventDef::of::<ParcelMovedEvent>(SOURCE);
 
+#[diagnostic::do_not_recommend]
 impl RaisedBy<Parcel> for ParcelMovedEvent {}
 
+#[diagnostic::do_not_recommend]
 impl DomainEvent for ParcelMovedEvent {
     type Aggregate = Parcel;
     const NAME: &'static str = "ParcelMovedEvent";

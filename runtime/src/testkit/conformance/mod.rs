@@ -87,7 +87,7 @@ where
     block_on(async {
         let suite = Suite::new(connect().await, case, child_test(module)).await;
         if tokio::time::timeout(CASE_LIMIT, body(suite)).await.is_err() {
-            panic!("case {case} did not end within {CASE_LIMIT:?}");
+            panic!("{case} did not end within {CASE_LIMIT:?}");
         }
     });
 }

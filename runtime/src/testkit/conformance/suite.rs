@@ -95,7 +95,7 @@ impl<H: StoreHarness> Suite<H> {
 
     #[expect(clippy::print_stdout, reason = "a case that did not run must be seen, in a test's output")]
     fn not_applicable(&self, name: &str, reason: &str) {
-        println!("case {} is not applicable to {name}: {reason}", self.case);
+        println!("{} is not applicable to {name}: {reason}", self.case);
     }
 
     /// A runtime with these handlers, on a handle of its own.
