@@ -246,12 +246,15 @@ async fn a_due_delivery_waits_quietly_while_the_lease_can_not_be_renewed() {
     let work = events.begin().await.unwrap();
     let metrics = tokio::runtime::Handle::current().metrics();
     let before = metrics.worker_park_count(0);
+    let started = std::time::Instant::now();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let woken = metrics.worker_park_count(0) - before;
+    let seconds = started.elapsed().as_secs_f64();
     work.rollback().await.unwrap();
     running.shutdown().await.unwrap();
     // The store is looked at every 20 ms; a subscription that looks again at once wakes up every millisecond.
-    assert!(woken < 600, "woken {woken} times in 1.5 seconds");
+    // A rate, so that a busy machine, on which the pause takes longer, is not blamed.
+    assert!((woken as f64) < 400.0 * seconds, "woken {woken} times in {seconds:.1} seconds");
 }
 
 #[event_handler(CardAddedToLibraryEvent, group = "resume", concurrency = 1)]
