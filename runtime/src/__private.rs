@@ -12,8 +12,8 @@ pub use crate::{
         fields::{Own, deserializes_itself, owns_its_data, serializes_itself, time},
     },
     handler::{
-        AGGREGATES, Backoff, Dependency, EVENTS, FieldFromServices, FromServices, HANDLERS, HandledEvent, HandlerDef,
-        HandlerFuture, HandlerOptions, HandlerOutput, Inject, Instance, Invocation, MissingService, OnDead,
+        AGGREGATES, Backoff, Begun, Dependency, EVENTS, FieldFromServices, FromServices, HANDLERS, HandledEvent,
+        HandlerDef, HandlerFuture, HandlerOptions, HandlerOutput, Inject, Instance, Invocation, MissingService, OnDead,
         ServiceScope, Start, build, output, run,
     },
 };

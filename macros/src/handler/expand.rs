@@ -84,17 +84,16 @@ fn handled_event(p: P<'_>, handler: &Handler<'_>, call: &Call<'_>) -> TokenStrea
         Some(ty) => respan_path(&quote!(<#ty>::), call.function),
         None => call.function.to_token_stream(),
     };
-    let arguments = quote!(#instance __call.event(), #(#p::inject::<#types>(&mut __call, #indexes)),*);
+    let arguments = quote!(#instance __call.event(), #(#p::inject::<#types>(__call, #indexes)),*);
     let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
     arguments.set_span(call.function.span());
     let arguments = TokenTree::Group(arguments);
-    let mutability = (!types.is_empty()).then(|| quote!(mut));
     let output = output(call.output, &this);
     quote! {
         #p::HandledEvent {
             event: #p::handled_event::<#event, #taken>(),
             dependencies: &[#(#p::dependency::<#types>()),*],
-            call: |#mutability __call| #p::run(#function #arguments, #p::output::<#output>()),
+            call: |__call, __cx| #p::run(#function #arguments, #p::output::<#output>(), __cx),
         }
     }
 }

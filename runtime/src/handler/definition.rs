@@ -19,8 +19,26 @@ use super::{
 };
 use crate::event::{AnyEvent, EventDef, EventMeta, Source};
 
-/// A running call of a handler.
+/// A call of a handler that waits for something.
 pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send + 'a>>;
+
+/// How far a call of a handler came at once: to its answer, or to where it has to wait.
+#[must_use = "a handler that waits goes on only when it is polled"]
+pub enum Begun<'a> {
+    /// It is over.
+    Answered(Result<(), HandlerError>),
+    /// It has to be polled again when its waker says so.
+    Waiting(HandlerFuture<'a>),
+}
+
+impl fmt::Debug for Begun<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answered(answer) => f.debug_tuple("Answered").field(answer).finish(),
+            Self::Waiting(_) => f.write_str("Waiting"),
+        }
+    }
+}
 
 /// A handler struct, built once at start-up.
 pub type Instance = Arc<dyn Any + Send + Sync>;
@@ -35,8 +53,8 @@ pub struct HandledEvent {
     pub event: &'static EventDef,
     /// One per parameter after the event, in order.
     pub dependencies: &'static [Dependency],
-    /// Takes the parameters out of the call and starts the handler.
-    pub call: for<'a> fn(Invocation<'a>) -> HandlerFuture<'a>,
+    /// Takes the parameters out of the call, and runs the handler until it has to wait.
+    pub call: for<'a> fn(&mut Invocation<'a>, &mut Context<'_>) -> Begun<'a>,
 }
 
 /// One handler of the program.
@@ -171,14 +189,20 @@ impl<F: Future> Future for Answer<F> {
     }
 }
 
-/// Boxes a handler's future. Called by generated code, once per handler and event.
+/// Runs a handler until it has to wait. Called by generated code, once per handler and event, so that a handler which
+/// answers at once is one call through a pointer.
 ///
 /// `convert` is [`output`]: a value, so that a wrong return type is blamed once, on the return type.
-pub fn run<'a, F>(future: F, convert: fn(F::Output) -> Result<(), HandlerError>) -> HandlerFuture<'a>
+pub fn run<'a, F>(future: F, convert: fn(F::Output) -> Result<(), HandlerError>, cx: &mut Context<'_>) -> Begun<'a>
 where
     F: Future<Output: 'a> + Send + 'a,
 {
-    Box::pin(Answer { future, convert })
+    // Boxed before it is known whether it waits: once polled, a future can't move.
+    let mut running = Box::pin(Answer { future, convert });
+    match running.as_mut().poll(cx) {
+        Poll::Ready(answer) => Begun::Answered(answer),
+        Poll::Pending => Begun::Waiting(running),
+    }
 }
 
 /// What brings a handler's answer into its one form.

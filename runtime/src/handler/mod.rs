@@ -15,7 +15,7 @@ pub(crate) use checks::Declared;
 pub use definition::HandlerDef;
 pub(crate) use definition::MetaSource;
 #[doc(hidden)]
-pub use definition::{Build, HandledEvent, HandlerFuture, Instance, Invocation, build, output, run};
+pub use definition::{Begun, Build, HandledEvent, HandlerFuture, Instance, Invocation, build, output, run};
 pub(crate) use describe::Describe;
 pub use inject::{Attempt, Dependency, Inject};
 pub(crate) use middleware::{Call, call, panic_message};

@@ -94,15 +94,18 @@ pub fn compare(
     let mut ratios = Vec::new();
     let mut times = (Vec::new(), Vec::new());
     println!("\n{title}, {ROUNDS} rounds");
+    // A group of its own: where a name comes twice in a run, criterion writes the second one's figures elsewhere.
+    let mut group = criterion.benchmark_group(title);
     for round in 1..=ROUNDS {
         let (base_id, ours_id) = (format!("{base_name} {round}"), format!("{ours_name} {round}"));
-        criterion.bench_function(&base_id, &mut base);
-        criterion.bench_function(&ours_id, &mut ours);
-        let (base, ours) = (median(&base_id), median(&ours_id));
+        group.bench_function(&base_id, &mut base);
+        group.bench_function(&ours_id, &mut ours);
+        let (base, ours) = (median(title, &base_id), median(title, &ours_id));
         ratios.push(ours / base);
         times.0.push(base);
         times.1.push(ours);
     }
+    group.finish();
     ratios.sort_by(f64::total_cmp);
     times.0.sort_by(f64::total_cmp);
     times.1.sort_by(f64::total_cmp);
@@ -118,10 +121,10 @@ pub fn compare(
 }
 
 /// The median, in nanoseconds, that criterion has just written down.
-fn median(id: &str) -> f64 {
+fn median(group: &str, id: &str) -> f64 {
     let target = std::env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "target".to_owned());
-    let folder = id.replace(['?', '"', '/', '\\', '*', '<', '>', ':', '|', '^'], "_");
-    let file = Path::new(&target).join("criterion").join(&folder).join("new/estimates.json");
+    let [group, id] = [group, id].map(|name| name.replace(['?', '"', '/', '\\', '*', '<', '>', ':', '|', '^'], "_"));
+    let file = Path::new(&target).join("criterion").join(group).join(id).join("new/estimates.json");
     let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let estimates: serde_json::Value = serde_json::from_str(&text).expect("criterion writes JSON");
     estimates["median"]["point_estimate"].as_f64().expect("a median")

@@ -11,7 +11,8 @@ use std::{
     any::Any,
     future::Future,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tracing::Span;
@@ -19,7 +20,7 @@ use tracing::Span;
 pub(crate) use self::panic::panic_message;
 use self::{panic::caught, timeout::Timer};
 use super::{
-    definition::{HandlerFuture, Invocation, MetaSource},
+    definition::{Begun, HandlerFuture, Invocation, MetaSource},
     outcome::HandlerError,
     registry::{Entry, Wired},
 };
@@ -37,28 +38,36 @@ pub(crate) struct Call<'a> {
 
 /// A call of a handler, in which a panic and a run that takes too long are errors.
 pub(crate) struct Guarded<'a> {
-    // Taken out when it is done, so that it is dropped before whoever waits goes on.
-    future: Option<HandlerFuture<'a>>,
-    timer: Timer,
+    entry: &'a Entry,
+    limit: Duration,
     span: Option<Box<Span>>,
+    progress: Progress<'a>,
+}
+
+/// How far the handler is.
+enum Progress<'a> {
+    Fresh(Invocation<'a>),
+    Waiting(HandlerFuture<'a>, Timer),
+    // The handler's future is dropped before whoever waits for its answer goes on.
+    Answered,
 }
 
 /// Calls a handler.
 // Inlined, it is made where it is polled; moved there, it would be read before its parts have been written.
 #[inline(always)]
 pub(crate) fn call<'a>(wired: &'a Wired, entry: &'a Entry, call: Call<'a>) -> Guarded<'a> {
-    let invocation = Invocation {
-        event: call.event,
-        meta: call.meta,
-        attempt: call.attempt,
-        bound: &entry.bound,
-        instance: wired.instance.as_ref(),
-        transaction: call.transaction,
-    };
     Guarded {
-        future: Some((entry.handled.call)(invocation)),
-        timer: Timer::new(wired.options.timeout),
+        entry,
+        limit: wired.options.timeout,
         span: trace::span(wired, entry, call.attempt),
+        progress: Progress::Fresh(Invocation {
+            event: call.event,
+            meta: call.meta,
+            attempt: call.attempt,
+            bound: &entry.bound,
+            instance: wired.instance.as_ref(),
+            transaction: call.transaction,
+        }),
     }
 }
 
@@ -67,17 +76,31 @@ impl Future for Guarded<'_> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { future, timer, span } = &mut *self;
+        let Self { entry, limit, span, progress } = &mut *self;
         let _entered = span.as_ref().map(|span| span.enter());
-        let Some(running) = future else { return Poll::Ready(Ok(())) };
-        let answer = match caught(running.as_mut(), cx) {
-            Poll::Ready(answer) => answer,
-            Poll::Pending => match timer.poll(cx) {
-                Poll::Ready(late) => Err(late),
-                Poll::Pending => return Poll::Pending,
+        let answer = match progress {
+            Progress::Fresh(invocation) => match caught(|| (entry.handled.call)(invocation, cx)) {
+                Ok(Begun::Answered(answer)) => answer,
+                Ok(Begun::Waiting(handler)) => {
+                    let mut timer = Timer::new(*limit);
+                    match timer.poll(cx) {
+                        Poll::Ready(late) => Err(late),
+                        Poll::Pending => {
+                            *progress = Progress::Waiting(handler, timer);
+                            return Poll::Pending;
+                        }
+                    }
+                }
+                Err(panicked) => Err(panicked),
             },
+            Progress::Waiting(handler, timer) => match caught(|| handler.as_mut().poll(cx)) {
+                Ok(Poll::Ready(answer)) => answer,
+                Ok(Poll::Pending) => Err(ready!(timer.poll(cx))),
+                Err(panicked) => Err(panicked),
+            },
+            Progress::Answered => return Poll::Ready(Ok(())),
         };
-        *future = None;
+        *progress = Progress::Answered;
         Poll::Ready(answer)
     }
 }

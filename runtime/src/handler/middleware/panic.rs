@@ -2,24 +2,21 @@
 
 use std::{
     any::Any,
-    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
-    task::{Context, Poll},
 };
 
 use crate::handler::outcome::{HandlerError, failure};
 
-/// Polls a handler; a panic is its answer. The future must not be polled again then.
-pub(super) fn caught(
-    future: Pin<&mut (dyn Future<Output = Result<(), HandlerError>> + Send + '_)>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<(), HandlerError>> {
+/// Runs a piece of a handler; a panic is its answer. The handler must not be run on then.
+#[inline]
+pub(super) fn caught<T>(piece: impl FnOnce() -> T) -> Result<T, HandlerError> {
     // What the handler shares with others is behind services, whose locks poison: that is for them to answer.
-    match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
-        Ok(poll) => poll,
-        Err(payload) => Poll::Ready(Err(failure(format!("the handler panicked: {}", panic_message(&*payload))))),
-    }
+    catch_unwind(AssertUnwindSafe(piece)).map_err(|payload| panicked(&*payload))
+}
+
+#[cold]
+fn panicked(payload: &(dyn Any + Send)) -> HandlerError {
+    failure(format!("the handler panicked: {}", panic_message(payload)))
 }
 
 /// What a panic said.

@@ -134,12 +134,12 @@ macro_rules! actors {
             events: &[HandledEvent {
                 event: ParcelMovedEvent::DEF,
                 dependencies: &[dependency::<&EventMeta>(), dependency::<Attempt>(), dependency::<Service<Stage>>()],
-                call: |mut call| {
+                call: |call, cx| {
                     let event = call.event::<ParcelMovedEvent>();
-                    let meta = inject::<&EventMeta>(&mut call, 0);
-                    let attempt = inject::<Attempt>(&mut call, 1);
-                    let stage = inject::<&Service<Stage>>(&mut call, 2);
-                    run(stage.play($name, event, meta, attempt), output())
+                    let meta = inject::<&EventMeta>(call, 0);
+                    let attempt = inject::<Attempt>(call, 1);
+                    let stage = inject::<&Service<Stage>>(call, 2);
+                    run(stage.play($name, event, meta, attempt), output(), cx)
                 },
             }],
             instance: None,

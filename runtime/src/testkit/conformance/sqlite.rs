@@ -115,13 +115,13 @@ static LEDGER: HandlerDef = HandlerDef {
             dependency::<Service<Stage>>(),
             dependency::<&mut SqliteConnection>(),
         ],
-        call: |mut call| {
+        call: |call, cx| {
             let event = call.event::<ParcelMovedEvent>();
-            let meta = inject::<&EventMeta>(&mut call, 0);
-            let attempt = inject::<Attempt>(&mut call, 1);
-            let stage = inject::<&Service<Stage>>(&mut call, 2);
-            let connection = inject::<&mut SqliteConnection>(&mut call, 3);
-            run(ledger(event, meta, attempt, stage, connection), output())
+            let meta = inject::<&EventMeta>(call, 0);
+            let attempt = inject::<Attempt>(call, 1);
+            let stage = inject::<&Service<Stage>>(call, 2);
+            let connection = inject::<&mut SqliteConnection>(call, 3);
+            run(ledger(event, meta, attempt, stage, connection), output(), cx)
         },
     }],
     instance: None,
