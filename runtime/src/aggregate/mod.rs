@@ -1,10 +1,13 @@
 //! 2 · The aggregate remembers: what it raised stays with it until a transaction that holds it has committed.
 
 mod pending;
+mod raised;
 mod version;
 
-pub(crate) use pending::PendingHandle;
-pub use pending::{PendingEvent, PendingEvents};
+pub use pending::PendingEvents;
+pub(crate) use pending::{PendingHandle, Taken};
+pub use raised::PendingEvent;
+pub(crate) use raised::Raised;
 pub use version::AggregateVersion;
 
 use crate::event::{AggregateId, AggregateType, RaisedBy};

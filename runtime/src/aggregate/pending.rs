@@ -2,159 +2,76 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use chrono::{DateTime, Utc};
+use smallvec::SmallVec;
 
-use crate::{
-    clock,
-    event::{AggregateId, AnyEvent, DomainEvent, Envelope, EventDef, EventId, EventMeta, PayloadError},
-};
-
-/// One raised event that is not committed yet. Cheap to clone: a clone is the same event, identity included.
-#[derive(Clone)]
-pub struct PendingEvent(Arc<Raised<AnyEvent>>);
-
-/// The event and what is known about it, in one allocation.
-struct Raised<E: ?Sized> {
-    def: &'static EventDef,
-    occurred_at: DateTime<Utc>,
-    version: Option<u64>,
-    // Made when first asked for: in-process dispatch to handlers that never look at it does not pay for it.
-    id: OnceLock<EventId>,
-    // It was written into a transaction whose end has not been seen.
-    offered: AtomicBool,
-    event: E,
-}
-
-impl PendingEvent {
-    #[inline]
-    fn new<E: DomainEvent>(event: E, version: Option<u64>) -> Self {
-        Self(Arc::new(Raised {
-            def: E::DEF,
-            occurred_at: event.occurred_at().unwrap_or_else(clock::now),
-            version,
-            id: OnceLock::new(),
-            offered: AtomicBool::new(false),
-            event,
-        }))
-    }
-
-    /// The event's identity, which it keeps in the log.
-    #[must_use]
-    pub fn id(&self) -> EventId {
-        *self.0.id.get_or_init(EventId::generate)
-    }
-
-    /// The name it will be stored under.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.0.def.name
-    }
-
-    /// The event, if it is an `E`.
-    #[must_use]
-    pub fn downcast<E: DomainEvent>(&self) -> Option<&E> {
-        self.0.event.downcast_ref()
-    }
-
-    /// The aggregate it happened to, as the event itself says.
-    #[must_use]
-    pub fn aggregate_id(&self) -> AggregateId {
-        (self.0.def.aggregate_id)(&self.0.event)
-    }
-
-    /// When it happened.
-    #[must_use]
-    pub fn occurred_at(&self) -> DateTime<Utc> {
-        self.0.occurred_at
-    }
-
-    /// The aggregate's version after this event, where the aggregate has one.
-    #[must_use]
-    pub fn aggregate_version(&self) -> Option<u64> {
-        self.0.version
-    }
-
-    pub(crate) fn def(&self) -> &'static EventDef {
-        self.0.def
-    }
-
-    pub(crate) fn event(&self) -> &AnyEvent {
-        &self.0.event
-    }
-
-    pub(crate) fn is_offered(&self) -> bool {
-        self.0.offered.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn meta(&self) -> EventMeta {
-        let Raised { def, occurred_at, version, .. } = &*self.0;
-        let id = self.aggregate_id();
-        let mut meta = EventMeta::new(self.id(), def.name, def.version, def.aggregate, id, *occurred_at);
-        meta.aggregate_version = *version;
-        meta
-    }
-
-    pub(crate) fn envelope(&self) -> Result<Envelope, PayloadError> {
-        Ok(Envelope::new(self.meta(), (self.0.def.encode)(&self.0.event)?))
-    }
-}
-
-impl fmt::Debug for PendingEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PendingEvent")
-            .field("name", &self.name())
-            .field("version", &self.0.def.version)
-            .field("aggregate", &format_args!("{} {}", self.0.def.aggregate, self.aggregate_id()))
-            .field("occurred_at", &self.occurred_at())
-            .finish()
-    }
-}
+use super::raised::{PendingEvent, Raised};
+use crate::event::{DomainEvent, EventId};
 
 /// The field of an aggregate root that holds what it raised.
 ///
 /// Start it with `PendingEvents::default()`. An event leaves it when a transaction that holds the event has committed,
 /// when it was dispatched, or by [`clear_events`](super::AggregateRoot::clear_events). A clone of an aggregate has the
 /// same pending events, ids included; the log takes each of them once.
+// The lock is for those who ask through a shared reference, and so make what was the aggregate's alone a shared thing.
 #[derive(Default)]
-pub struct PendingEvents(Kept);
+pub struct PendingEvents(Mutex<Kept>);
 
 /// Where the events are.
 enum Kept {
     /// With the aggregate alone.
-    Own(Vec<PendingEvent>),
-    /// Shared with the unit of work that recorded the aggregate, which so can clear them after the commit without
-    /// borrowing the aggregate until then.
+    Own(Own),
+    /// Shared with whoever asked for them: with a clone of the aggregate, or with the unit of work that recorded it,
+    /// which so can clear them after the commit without borrowing the aggregate until then.
     Shared(Shared),
 }
+
+/// Most operations raise one event, for which this allocates no list.
+type Own = SmallVec<[Box<Raised>; 1]>;
 
 type Shared = Arc<Mutex<Vec<PendingEvent>>>;
 
 impl Default for Kept {
     fn default() -> Self {
-        Self::Own(Vec::new())
+        Self::Own(SmallVec::new())
+    }
+}
+
+impl From<Vec<PendingEvent>> for Kept {
+    fn from(events: Vec<PendingEvent>) -> Self {
+        Self::Shared(Arc::new(Mutex::new(events)))
+    }
+}
+
+impl Kept {
+    /// Makes the events shareable.
+    fn share(&mut self) -> &Shared {
+        if let Self::Own(events) = self {
+            *self = events.drain(..).map(PendingEvent::from).collect::<Vec<_>>().into();
+        }
+        match self {
+            Self::Shared(shared) => shared,
+            Self::Own(_) => unreachable!("they have just been made shareable"),
+        }
     }
 }
 
 impl PendingEvents {
     #[inline]
     pub(crate) fn push<E: DomainEvent>(&mut self, event: E, version: Option<u64>) {
-        let pending = PendingEvent::new(event, version);
-        match &mut self.0 {
-            Kept::Own(events) => events.push(pending),
-            Kept::Shared(shared) => lock(shared).push(pending),
+        let raised = Raised::new(event, version);
+        match own(&mut self.0) {
+            Kept::Own(events) => events.push(raised),
+            Kept::Shared(shared) => lock(shared).push(PendingEvent::from(raised as Box<Raised>)),
         }
     }
 
     /// How many events are pending.
     #[must_use]
     pub fn len(&self) -> usize {
-        match &self.0 {
+        match &*lock(&self.0) {
             Kept::Own(events) => events.len(),
             Kept::Shared(shared) => lock(shared).len(),
         }
@@ -169,29 +86,41 @@ impl PendingEvents {
     /// The pending events, oldest first.
     #[must_use]
     pub fn to_vec(&self) -> Vec<PendingEvent> {
-        match &self.0 {
-            Kept::Own(events) => events.clone(),
-            Kept::Shared(shared) => lock(shared).clone(),
-        }
+        if self.is_empty() { Vec::new() } else { lock(lock(&self.0).share()).clone() }
     }
 
     /// Takes all events out.
     #[inline]
-    pub(crate) fn take(&mut self) -> Vec<PendingEvent> {
-        match &mut self.0 {
-            Kept::Own(events) => std::mem::take(events),
-            Kept::Shared(shared) => std::mem::take(&mut *lock(shared)),
+    pub(crate) fn take(&mut self) -> Taken {
+        match own(&mut self.0) {
+            Kept::Own(events) => Taken::Own(std::mem::take(events)),
+            Kept::Shared(shared) => Taken::Shared(std::mem::take(&mut *lock(shared))),
         }
     }
 
     /// A second door to the same events, for the unit of work.
     pub(crate) fn handle(&mut self) -> PendingHandle {
-        let shared = match &mut self.0 {
-            Kept::Own(events) => Arc::new(Mutex::new(std::mem::take(events))),
-            Kept::Shared(shared) => Arc::clone(shared),
-        };
-        self.0 = Kept::Shared(Arc::clone(&shared));
-        PendingHandle(shared)
+        PendingHandle(Arc::clone(own(&mut self.0).share()))
+    }
+}
+
+/// Events that were taken out of their aggregate.
+pub(crate) enum Taken {
+    Own(Own),
+    Shared(Vec<PendingEvent>),
+}
+
+impl Taken {
+    pub(crate) fn get(&self, index: usize) -> Option<&Raised> {
+        match self {
+            Self::Own(events) => events.get(index).map(|event| &**event),
+            Self::Shared(events) => events.get(index).map(PendingEvent::raised),
+        }
+    }
+
+    /// Oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Raised> {
+        (0..).map_while(|index| self.get(index))
     }
 }
 
@@ -212,7 +141,7 @@ impl PendingHandle {
     /// Marks the events with these ids: a transaction holds them, and may commit unseen.
     pub(crate) fn offer(&self, ids: &[EventId]) {
         for pending in lock(&self.0).iter().filter(|pending| ids.contains(&pending.id())) {
-            pending.0.offered.store(true, Ordering::Relaxed);
+            pending.offer();
         }
     }
 
@@ -221,14 +150,20 @@ impl PendingHandle {
     }
 }
 
-// Nothing panics while it holds the lock; and a list of events is whole at every moment anyway.
-fn lock(shared: &Mutex<Vec<PendingEvent>>) -> MutexGuard<'_, Vec<PendingEvent>> {
+// Nothing panics while it holds a lock; and a list of events is whole at every moment anyway.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is behind a lock that nobody else can hold.
+fn own<T>(shared: &mut Mutex<T>) -> &mut T {
+    shared.get_mut().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Clone for PendingEvents {
     fn clone(&self) -> Self {
-        Self(Kept::Own(self.to_vec()))
+        let events = self.to_vec();
+        Self(Mutex::new(if events.is_empty() { Kept::default() } else { events.into() }))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{any::type_name, fmt, sync::Arc};
 
+use chrono::{DateTime, Utc};
+
 use super::{AggregateId, AggregateType, AnyEvent, DomainEvent, PayloadError};
 
 /// Where in the source something was declared.
@@ -44,6 +46,7 @@ pub struct EventDef {
     pub(crate) encode: fn(&AnyEvent) -> Result<Vec<u8>, PayloadError>,
     pub(crate) decode: fn(&[u8]) -> Result<Arc<AnyEvent>, PayloadError>,
     pub(crate) aggregate_id: fn(&AnyEvent) -> AggregateId,
+    pub(crate) occurred_at: fn(&AnyEvent) -> Option<DateTime<Utc>>,
 }
 
 impl EventDef {
@@ -64,6 +67,7 @@ impl EventDef {
                 Ok(event) => event.aggregate_id(),
                 Err(_) => AggregateId::from(""),
             },
+            occurred_at: |event| typed::<E>(event).ok()?.occurred_at(),
         }
     }
 

@@ -35,6 +35,7 @@ static EVENT_PROBE: EventDef = EventDef {
     encode: |_| Ok(Vec::new()),
     decode: |_| Err(PayloadError::new("the probe is not an event")),
     aggregate_id: |_| AggregateId::from(""),
+    occurred_at: |_| None,
 };
 
 #[distributed_slice(AGGREGATES)]

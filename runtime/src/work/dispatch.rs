@@ -3,7 +3,7 @@
 use std::{fmt, sync::OnceLock};
 
 use crate::{
-    aggregate::{PendingEvent, PendingEvents},
+    aggregate::{PendingEvents, Raised, Taken},
     event::{EventId, EventMeta},
     handler::{Call, Entry, HandlerError, MetaSource, Registry, Verdict, Wired, call},
     store::EventLog,
@@ -11,14 +11,14 @@ use crate::{
 
 /// Makes an event's [`EventMeta`] when the first handler asks for it.
 struct LazyMeta<'a> {
-    pending: &'a PendingEvent,
+    raised: &'a Raised,
     // Boxed: it is large, and most handlers never ask.
     meta: OnceLock<Box<EventMeta>>,
 }
 
 impl MetaSource for LazyMeta<'_> {
     fn meta(&self) -> &EventMeta {
-        self.meta.get_or_init(|| Box::new(self.pending.meta()))
+        self.meta.get_or_init(|| Box::new(self.raised.meta()))
     }
 }
 
@@ -30,11 +30,11 @@ pub(crate) async fn dispatch<'a, S: EventLog>(
 ) -> DispatchReport<'a> {
     let events = pending.take();
     let mut failures = Vec::new();
-    for (index, pending) in events.iter().enumerate() {
-        let meta = LazyMeta { pending, meta: OnceLock::new() };
-        for route in registry.routes(pending.def()) {
+    for (index, raised) in events.iter().enumerate() {
+        let meta = LazyMeta { raised, meta: OnceLock::new() };
+        for route in registry.routes(raised.def()) {
             let (wired, entry) = registry.entry(*route);
-            let about = Call { event: pending.event(), meta: &meta, attempt: 1, transaction: None };
+            let about = Call { event: raised.event(), meta: &meta, attempt: 1, transaction: None };
             let result = if wired.transactional {
                 // Boxed: a transaction is large, and most calls have none.
                 Box::pin(in_transaction(store, wired, entry, about)).await
@@ -42,7 +42,7 @@ pub(crate) async fn dispatch<'a, S: EventLog>(
                 call(wired, entry, about).await
             };
             if let Err(error) = result
-                && is_failure(wired, pending, &error)
+                && is_failure(wired, raised, &error)
             {
                 failures.push((index, route.handler, error));
             }
@@ -71,8 +71,8 @@ async fn in_transaction<S: EventLog>(
 }
 
 /// Tells the log about an error; what the handler discarded is none.
-fn is_failure(wired: &Wired, pending: &PendingEvent, error: &HandlerError) -> bool {
-    let (handler, event) = (&*wired.name, pending.name());
+fn is_failure(wired: &Wired, raised: &Raised, error: &HandlerError) -> bool {
+    let (handler, event) = (&*wired.name, raised.def().name);
     if error.verdict() == Verdict::Discard {
         tracing::info!(handler, event, reason = %error, "event discarded by its handler");
         return false;
@@ -85,7 +85,7 @@ fn is_failure(wired: &Wired, pending: &PendingEvent, error: &HandlerError) -> bo
 #[must_use = "a failing handler fails nobody: the report is the only place that says so"]
 pub struct DispatchReport<'a> {
     registry: &'a Registry,
-    events: Vec<PendingEvent>,
+    events: Taken,
     failures: Vec<(usize, usize, HandlerError)>,
 }
 
@@ -113,31 +113,38 @@ impl DispatchReport<'_> {
     /// How many calls of handlers succeeded.
     #[must_use]
     pub fn handled(&self) -> usize {
-        let calls: usize = self.events.iter().map(|event| self.registry.routes(event.def()).len()).sum();
+        let calls: usize = self.events.iter().map(|raised| self.registry.routes(raised.def()).len()).sum();
         calls - self.failures.len()
     }
 
     /// The failed calls only.
     pub fn failures(&self) -> impl Iterator<Item = HandlerOutcome<'_>> {
-        self.failures.iter().map(|(event, handler, error)| self.outcome(*event, *handler, Some(error)))
+        self.failures.iter().filter_map(|(event, handler, error)| {
+            let raised = self.events.get(*event)?;
+            Some(self.outcome(raised, *handler, Some(error)))
+        })
     }
 
     /// Every call, in the order it was made.
     pub fn outcomes(&self) -> impl Iterator<Item = HandlerOutcome<'_>> {
-        self.events.iter().enumerate().flat_map(move |(event, pending)| {
-            self.registry.routes(pending.def()).iter().map(move |route| {
+        self.events.iter().enumerate().flat_map(move |(event, raised)| {
+            self.registry.routes(raised.def()).iter().map(move |route| {
                 let failure = self.failures.iter().find(|failure| (failure.0, failure.1) == (event, route.handler));
-                self.outcome(event, route.handler, failure.map(|failure| &failure.2))
+                self.outcome(raised, route.handler, failure.map(|failure| &failure.2))
             })
         })
     }
 
-    fn outcome<'a>(&'a self, event: usize, handler: usize, error: Option<&'a HandlerError>) -> HandlerOutcome<'a> {
-        let pending = &self.events[event];
+    fn outcome<'a>(
+        &'a self,
+        raised: &'a Raised,
+        handler: usize,
+        error: Option<&'a HandlerError>,
+    ) -> HandlerOutcome<'a> {
         HandlerOutcome {
             handler: &self.registry.handlers[handler].name,
-            event: pending.name(),
-            event_id: pending.id(),
+            event: raised.def().name,
+            event_id: raised.id(),
             error,
         }
     }

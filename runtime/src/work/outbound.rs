@@ -110,7 +110,7 @@ fn lost_in_json(event: &PendingEvent, payload: &[u8]) -> Option<String> {
     if !payload.windows(4).any(|bytes| bytes == b"null") {
         return None;
     }
-    let error = (event.def().decode)(payload).err()?;
+    let error = (event.raised().def().decode)(payload).err()?;
     let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(payload).unwrap_or_default();
     let nulls: Vec<_> = fields.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.as_str()).collect();
     let fields = if nulls.is_empty() { "a field".to_owned() } else { format!("`{}`", nulls.join("`, `")) };
