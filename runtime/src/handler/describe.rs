@@ -24,7 +24,7 @@ impl fmt::Display for Describe<'_> {
                 writeln!(f, "  nobody handles it")?;
             }
             for route in routes {
-                writeln!(f, "  -> {}", registry.entry(*route).0.name)?;
+                writeln!(f, "  -> {}", route.wired.name)?;
             }
         }
 

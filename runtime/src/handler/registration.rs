@@ -52,13 +52,6 @@ static HANDLER_PROBE: HandlerDef = HandlerDef {
     options: HandlerOptions::DEFAULT,
 };
 
-/// Where an event stands in [`EVENTS`]: by its address, no name is hashed. `None` for one that was not linked in.
-pub(crate) fn event_index(def: &'static EventDef) -> Option<usize> {
-    let offset = std::ptr::from_ref(def).addr().checked_sub(EVENTS.as_ptr().addr())?;
-    let index = offset / size_of::<EventDef>();
-    (index < EVENTS.len()).then_some(index)
-}
-
 /// The crates a program expects to have been linked in: see [`modules!`](crate::modules).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Modules {

@@ -15,7 +15,7 @@ use super::{
     definition::{HandledEvent, HandlerDef, Instance},
     inject::DependencyKind,
     options::HandlerOptions,
-    registration::{EVENTS, event_index},
+    registration::EVENTS,
     services::{ServiceScope, Services},
 };
 use crate::event::EventDef;
@@ -30,7 +30,7 @@ pub(crate) struct Wired {
     /// Whether it takes the store's transaction.
     pub(crate) transactional: bool,
     /// One per event it takes.
-    pub(crate) entries: Vec<Entry>,
+    entries: Vec<Arc<Entry>>,
 }
 
 /// One event of one handler, ready to be called.
@@ -43,7 +43,7 @@ pub(crate) struct Entry {
 impl Wired {
     /// The entry for this event, if the handler takes it.
     pub(crate) fn entry(&self, event: &'static EventDef) -> Option<&Entry> {
-        self.entries.iter().find(|entry| std::ptr::eq(entry.handled.event, event))
+        self.entries.iter().find(|entry| std::ptr::eq(entry.handled.event, event)).map(|entry| &**entry)
     }
 
     /// Whether it takes any version of an event of this name.
@@ -58,11 +58,11 @@ impl fmt::Debug for Wired {
     }
 }
 
-/// Where to find a handler's entry for one event.
-#[derive(Debug, Clone, Copy)]
+/// Where an event leads to: a handler, and its entry for this event.
+#[derive(Clone)]
 pub(crate) struct Route {
-    pub(crate) handler: usize,
-    pub(crate) entry: usize,
+    pub(crate) wired: Arc<Wired>,
+    pub(crate) entry: Arc<Entry>,
 }
 
 /// What an envelope's name and version lead to.
@@ -77,6 +77,8 @@ pub(crate) struct Registry {
     pub(crate) events: Vec<&'static EventDef>,
     /// Sorted by name: the order of link-time collection is none.
     pub(crate) handlers: Vec<Arc<Wired>>,
+    /// The link-time slice; finding it anew takes as long as finding an event in it.
+    linked: &'static [EventDef],
     /// By the event's place in the link-time slice.
     routes: Vec<Vec<Route>>,
     /// For events that were given explicitly and are not in the slice.
@@ -112,14 +114,15 @@ impl Registry {
         defs.sort_by_key(|def| (def.full_name(), def.source.file, def.source.line));
         let handlers: Vec<_> = defs.iter().map(|def| Arc::new(wire_handler(def, services, offer, problems))).collect();
 
-        let mut routes = vec![Vec::new(); EVENTS.len()];
+        let linked = EVENTS.static_slice();
+        let mut routes = vec![Vec::new(); linked.len()];
         let mut explicit_routes = HashMap::<usize, Vec<Route>>::new();
-        for (handler, wired) in handlers.iter().enumerate() {
-            for (entry, bound) in wired.entries.iter().enumerate() {
-                let route = Route { handler, entry };
-                match event_index(bound.handled.event) {
-                    Some(index) => routes[index].push(route),
-                    None => explicit_routes.entry(address(bound.handled.event)).or_default().push(route),
+        for wired in &handlers {
+            for entry in &wired.entries {
+                let route = Route { wired: Arc::clone(wired), entry: Arc::clone(entry) };
+                match place(linked, entry.handled.event) {
+                    Some(place) => routes[place].push(route),
+                    None => explicit_routes.entry(address(entry.handled.event)).or_default().push(route),
                 }
             }
         }
@@ -130,23 +133,17 @@ impl Registry {
                 by_name.entry(name).or_default().push(event);
             }
         }
-        Self { events, handlers, routes, explicit_routes, by_name }
+        Self { events, handlers, linked, routes, explicit_routes, by_name }
     }
 
     /// The handlers of an event.
     #[inline]
     pub(crate) fn routes(&self, event: &'static EventDef) -> &[Route] {
-        match event_index(event) {
-            Some(index) => &self.routes[index],
-            None => self.explicit_routes.get(&address(event)).map_or(&[], Vec::as_slice),
-        }
-    }
-
-    /// The handler and entry of a route of this registry.
-    #[inline]
-    pub(crate) fn entry(&self, route: Route) -> (&Arc<Wired>, &Entry) {
-        let wired = &self.handlers[route.handler];
-        (wired, &wired.entries[route.entry])
+        let routes = match place(self.linked, event) {
+            Some(place) => self.routes.get(place),
+            None => self.explicit_routes.get(&address(event)),
+        };
+        routes.map_or(&[], Vec::as_slice)
     }
 
     /// The event an envelope carries.
@@ -168,6 +165,12 @@ impl Registry {
         }
         groups
     }
+}
+
+/// Where an event stands in the link-time slice: by its address, no name is hashed. `None` for one that was not linked in.
+fn place(linked: &'static [EventDef], event: &'static EventDef) -> Option<usize> {
+    let place = address(event).checked_sub(linked.as_ptr().addr())? / size_of::<EventDef>();
+    (place < linked.len()).then_some(place)
 }
 
 fn address(event: &'static EventDef) -> usize {
@@ -231,7 +234,7 @@ fn wire_handler(
                 }
             });
         }
-        entries.push(Entry { handled, bound: bound.into() });
+        entries.push(Arc::new(Entry { handled, bound: bound.into() }));
     }
     lacking.sort_unstable();
     lacking.dedup();

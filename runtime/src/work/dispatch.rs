@@ -1,11 +1,11 @@
 //! In-process dispatch: the handlers of an event, one after the other, here and now.
 
-use std::{fmt, sync::OnceLock};
+use std::{fmt, ptr, sync::OnceLock};
 
 use crate::{
     aggregate::{PendingEvents, Raised, Taken},
     event::{EventId, EventMeta},
-    handler::{Call, Entry, HandlerError, MetaSource, Registry, Verdict, Wired, call},
+    handler::{Call, Entry, HandlerError, MetaSource, Registry, Route, Verdict, Wired, call},
     store::EventLog,
 };
 
@@ -32,8 +32,7 @@ pub(crate) async fn dispatch<'a, S: EventLog>(
     let mut failures = Vec::new();
     for (index, raised) in events.iter().enumerate() {
         let meta = LazyMeta { raised, meta: OnceLock::new() };
-        for route in registry.routes(raised.def()) {
-            let (wired, entry) = registry.entry(*route);
+        for Route { wired, entry } in registry.routes(raised.def()) {
             let about = Call { event: raised.event(), meta: &meta, attempt: 1, transaction: None };
             let result = if wired.transactional {
                 // Boxed: a transaction is large, and most calls have none.
@@ -44,7 +43,7 @@ pub(crate) async fn dispatch<'a, S: EventLog>(
             if let Err(error) = result
                 && is_failure(wired, raised, &error)
             {
-                failures.push((index, route.handler, error));
+                failures.push((index, &**wired, error));
             }
         }
     }
@@ -86,7 +85,7 @@ fn is_failure(wired: &Wired, raised: &Raised, error: &HandlerError) -> bool {
 pub struct DispatchReport<'a> {
     registry: &'a Registry,
     events: Taken,
-    failures: Vec<(usize, usize, HandlerError)>,
+    failures: Vec<(usize, &'a Wired, HandlerError)>,
 }
 
 /// One handler's answer to one event.
@@ -119,9 +118,9 @@ impl DispatchReport<'_> {
 
     /// The failed calls only.
     pub fn failures(&self) -> impl Iterator<Item = HandlerOutcome<'_>> {
-        self.failures.iter().filter_map(|(event, handler, error)| {
+        self.failures.iter().filter_map(|(event, wired, error)| {
             let raised = self.events.get(*event)?;
-            Some(self.outcome(raised, *handler, Some(error)))
+            Some(outcome(wired, raised, Some(error)))
         })
     }
 
@@ -129,25 +128,16 @@ impl DispatchReport<'_> {
     pub fn outcomes(&self) -> impl Iterator<Item = HandlerOutcome<'_>> {
         self.events.iter().enumerate().flat_map(move |(event, raised)| {
             self.registry.routes(raised.def()).iter().map(move |route| {
-                let failure = self.failures.iter().find(|failure| (failure.0, failure.1) == (event, route.handler));
-                self.outcome(raised, route.handler, failure.map(|failure| &failure.2))
+                let failure =
+                    self.failures.iter().find(|failure| failure.0 == event && ptr::eq(failure.1, &*route.wired));
+                outcome(&route.wired, raised, failure.map(|failure| &failure.2))
             })
         })
     }
+}
 
-    fn outcome<'a>(
-        &'a self,
-        raised: &'a Raised,
-        handler: usize,
-        error: Option<&'a HandlerError>,
-    ) -> HandlerOutcome<'a> {
-        HandlerOutcome {
-            handler: &self.registry.handlers[handler].name,
-            event: raised.def().name,
-            event_id: raised.id(),
-            error,
-        }
-    }
+fn outcome<'a>(wired: &'a Wired, raised: &'a Raised, error: Option<&'a HandlerError>) -> HandlerOutcome<'a> {
+    HandlerOutcome { handler: &wired.name, event: raised.def().name, event_id: raised.id(), error }
 }
 
 impl fmt::Debug for DispatchReport<'_> {

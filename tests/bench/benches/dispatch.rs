@@ -115,7 +115,7 @@ impl ByHand {
 
 /// How many aggregates have raised their event before the clock starts, where the dispatch alone is measured: enough
 /// that reading the clock does not count, few enough to stay in the cache.
-const BATCH: u64 = 64;
+const BATCH: u64 = 6;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -12,7 +12,6 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use tracing::Span;
@@ -38,8 +37,8 @@ pub(crate) struct Call<'a> {
 
 /// A call of a handler, in which a panic and a run that takes too long are errors.
 pub(crate) struct Guarded<'a> {
+    wired: &'a Wired,
     entry: &'a Entry,
-    limit: Duration,
     span: Option<Box<Span>>,
     progress: Progress<'a>,
 }
@@ -57,8 +56,8 @@ enum Progress<'a> {
 #[inline(always)]
 pub(crate) fn call<'a>(wired: &'a Wired, entry: &'a Entry, call: Call<'a>) -> Guarded<'a> {
     Guarded {
+        wired,
         entry,
-        limit: wired.options.timeout,
         span: trace::span(wired, entry, call.attempt),
         progress: Progress::Fresh(Invocation {
             event: call.event,
@@ -76,13 +75,13 @@ impl Future for Guarded<'_> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { entry, limit, span, progress } = &mut *self;
+        let Self { wired, entry, span, progress } = &mut *self;
         let _entered = span.as_ref().map(|span| span.enter());
         let answer = match progress {
             Progress::Fresh(invocation) => match caught(|| (entry.handled.call)(invocation, cx)) {
                 Ok(Begun::Answered(answer)) => answer,
                 Ok(Begun::Waiting(handler)) => {
-                    let mut timer = Timer::new(*limit);
+                    let mut timer = Timer::new(wired.options.timeout);
                     match timer.poll(cx) {
                         Poll::Ready(late) => Err(late),
                         Poll::Pending => {
