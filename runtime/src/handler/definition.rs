@@ -15,6 +15,7 @@ use super::{
     inject::Dependency,
     options::HandlerOptions,
     outcome::{HandlerError, HandlerOutput},
+    registry::{Entry, Wired},
     services::{FromServices, MissingService, ServiceScope},
 };
 use crate::event::{AnyEvent, EventDef, EventMeta, Source};
@@ -106,13 +107,20 @@ impl MetaSource for EventMeta {
     }
 }
 
-/// Everything one call of a handler is made from. Generated code takes the parameters out of it.
-pub struct Invocation<'a> {
+/// What a call is about, whichever handler it is of.
+pub(crate) struct Call<'a> {
     pub(crate) event: &'a AnyEvent,
     pub(crate) meta: &'a dyn MetaSource,
+    /// From 1.
     pub(crate) attempt: u32,
-    pub(crate) bound: &'a [Arc<dyn Any + Send + Sync>],
-    pub(crate) instance: Option<&'a Instance>,
+}
+
+/// Everything one call of a handler is made from. Generated code takes the parameters out of it.
+pub struct Invocation<'a> {
+    pub(crate) about: &'a Call<'a>,
+    pub(crate) wired: &'a Wired,
+    pub(crate) entry: &'a Entry,
+    /// The connection of an open transaction, for a handler that takes it.
     pub(crate) transaction: Option<&'a mut (dyn Any + Send)>,
 }
 
@@ -122,7 +130,7 @@ impl<'a> Invocation<'a> {
     /// The event, as the type the handler is registered for.
     #[must_use]
     pub fn event<E: Any>(&self) -> &'a E {
-        match self.event.downcast_ref() {
+        match self.about.event.downcast_ref() {
             Some(event) => event,
             None => unreachable!("the event bound to this handler is of another type"),
         }
@@ -131,14 +139,14 @@ impl<'a> Invocation<'a> {
     /// The handler's struct.
     #[must_use]
     pub fn instance<T: Any>(&self) -> &'a T {
-        match self.instance.and_then(|instance| instance.downcast_ref()) {
+        match self.wired.instance.as_ref().and_then(|instance| instance.downcast_ref()) {
             Some(instance) => instance,
             None => unreachable!("the instance bound to this handler is of another type"),
         }
     }
 
     pub(crate) fn bound<T: 'static>(&self, index: usize) -> &'a T {
-        match self.bound.get(index).and_then(|bound| bound.downcast_ref()) {
+        match self.entry.bound.get(index).and_then(|bound| bound.downcast_ref()) {
             Some(bound) => bound,
             None => unreachable!("the service bound to this parameter is of another type"),
         }
@@ -156,17 +164,17 @@ impl<'a> Invocation<'a> {
     }
 
     pub(crate) fn meta(&self) -> &'a EventMeta {
-        self.meta.meta()
+        self.about.meta.meta()
     }
 
     pub(crate) fn attempt(&self) -> u32 {
-        self.attempt
+        self.about.attempt
     }
 }
 
 impl fmt::Debug for Invocation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Invocation").field("attempt", &self.attempt).finish_non_exhaustive()
+        f.debug_struct("Invocation").field("attempt", &self.about.attempt).finish_non_exhaustive()
     }
 }
 

@@ -13,12 +13,12 @@ mod services;
 
 pub(crate) use checks::Declared;
 pub use definition::HandlerDef;
-pub(crate) use definition::MetaSource;
 #[doc(hidden)]
 pub use definition::{Begun, Build, HandledEvent, HandlerFuture, Instance, Invocation, build, output, run};
+pub(crate) use definition::{Call, MetaSource};
 pub(crate) use describe::Describe;
 pub use inject::{Attempt, Dependency, Inject};
-pub(crate) use middleware::{Call, call, panic_message};
+pub(crate) use middleware::{call, panic_message};
 pub use options::{Backoff, HandlerOptions, OnDead, Start};
 pub use outcome::{HandlerError, HandlerOutput, Verdict};
 pub use registration::Modules;

@@ -166,8 +166,8 @@ impl<S: Store> Attempt<S> {
         decoded: &Arc<AnyEvent>,
         transaction: Option<&mut (dyn Any + Send)>,
     ) -> Result<(), HandlerError> {
-        let about = Call { event: &**decoded, meta: &event.envelope.meta, attempt: self.number, transaction };
-        call(&self.wired, entry, about).await
+        let about = Call { event: &**decoded, meta: &event.envelope.meta, attempt: self.number };
+        call(&about, &self.wired, entry, transaction).await
     }
 
     /// From the log taking the event to now, by the clocks of the database and of this process.

@@ -32,13 +32,13 @@ pub(crate) async fn dispatch<'a, S: EventLog>(
     let mut failures = Vec::new();
     for (index, raised) in events.iter().enumerate() {
         let meta = LazyMeta { raised, meta: OnceLock::new() };
+        let about = Call { event: raised.event(), meta: &meta, attempt: 1 };
         for Route { wired, entry } in registry.routes(raised.def()) {
-            let about = Call { event: raised.event(), meta: &meta, attempt: 1, transaction: None };
             let result = if wired.transactional {
                 // Boxed: a transaction is large, and most calls have none.
-                Box::pin(in_transaction(store, wired, entry, about)).await
+                Box::pin(in_transaction(store, &about, wired, entry)).await
             } else {
-                call(wired, entry, about).await
+                call(&about, wired, entry, None).await
             };
             if let Err(error) = result
                 && is_failure(wired, raised, &error)
@@ -53,13 +53,13 @@ pub(crate) async fn dispatch<'a, S: EventLog>(
 /// A transaction of the handler's own, committed when it returns `Ok`.
 async fn in_transaction<S: EventLog>(
     store: &S,
+    about: &Call<'_>,
     wired: &Wired,
     entry: &Entry,
-    about: Call<'_>,
 ) -> Result<(), HandlerError> {
     let mut transaction = store.begin().await?;
     let connection = S::connection(&mut transaction);
-    match call(wired, entry, Call { transaction: Some(connection), ..about }).await {
+    match call(about, wired, entry, Some(connection)).await {
         Ok(()) => Ok(store.commit(transaction).await?),
         Err(error) => {
             // The handler's error is the one to tell; dropping the transaction rolls back as well.

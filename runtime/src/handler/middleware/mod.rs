@@ -19,33 +19,21 @@ use tracing::Span;
 pub(crate) use self::panic::panic_message;
 use self::{panic::caught, timeout::Timer};
 use super::{
-    definition::{Begun, HandlerFuture, Invocation, MetaSource},
+    definition::{Begun, Call, HandlerFuture, Invocation},
     outcome::HandlerError,
     registry::{Entry, Wired},
 };
-use crate::event::AnyEvent;
-
-/// What one call is about, beside the handler.
-pub(crate) struct Call<'a> {
-    pub(crate) event: &'a AnyEvent,
-    pub(crate) meta: &'a dyn MetaSource,
-    /// From 1.
-    pub(crate) attempt: u32,
-    /// The connection of an open transaction, for a handler that takes it.
-    pub(crate) transaction: Option<&'a mut (dyn Any + Send)>,
-}
 
 /// A call of a handler, in which a panic and a run that takes too long are errors.
 pub(crate) struct Guarded<'a> {
-    wired: &'a Wired,
-    entry: &'a Entry,
+    invocation: Invocation<'a>,
     span: Option<Box<Span>>,
     progress: Progress<'a>,
 }
 
 /// How far the handler is.
 enum Progress<'a> {
-    Fresh(Invocation<'a>),
+    Fresh,
     Waiting(HandlerFuture<'a>, Timer),
     // The handler's future is dropped before whoever waits for its answer goes on.
     Answered,
@@ -54,19 +42,16 @@ enum Progress<'a> {
 /// Calls a handler.
 // Inlined, it is made where it is polled; moved there, it would be read before its parts have been written.
 #[inline(always)]
-pub(crate) fn call<'a>(wired: &'a Wired, entry: &'a Entry, call: Call<'a>) -> Guarded<'a> {
+pub(crate) fn call<'a>(
+    about: &'a Call<'a>,
+    wired: &'a Wired,
+    entry: &'a Entry,
+    transaction: Option<&'a mut (dyn Any + Send)>,
+) -> Guarded<'a> {
     Guarded {
-        wired,
-        entry,
-        span: trace::span(wired, entry, call.attempt),
-        progress: Progress::Fresh(Invocation {
-            event: call.event,
-            meta: call.meta,
-            attempt: call.attempt,
-            bound: &entry.bound,
-            instance: wired.instance.as_ref(),
-            transaction: call.transaction,
-        }),
+        invocation: Invocation { about, wired, entry, transaction },
+        span: trace::span(about, wired, entry),
+        progress: Progress::Fresh,
     }
 }
 
@@ -75,13 +60,13 @@ impl Future for Guarded<'_> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { wired, entry, span, progress } = &mut *self;
+        let Self { invocation, span, progress } = &mut *self;
         let _entered = span.as_ref().map(|span| span.enter());
         let answer = match progress {
-            Progress::Fresh(invocation) => match caught(|| (entry.handled.call)(invocation, cx)) {
+            Progress::Fresh => match caught(|| (invocation.entry.handled.call)(invocation, cx)) {
                 Ok(Begun::Answered(answer)) => answer,
                 Ok(Begun::Waiting(handler)) => {
-                    let mut timer = Timer::new(wired.options.timeout);
+                    let mut timer = Timer::new(invocation.wired.options.timeout);
                     match timer.poll(cx) {
                         Poll::Ready(late) => Err(late),
                         Poll::Pending => {
