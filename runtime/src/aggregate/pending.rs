@@ -93,6 +93,7 @@ impl PendingEvents {
     #[inline]
     pub(crate) fn take(&mut self) -> Taken {
         match own(&mut self.0) {
+            Kept::Own(events) if !events.spilled() => Taken::Own(events.pop().into_iter().collect()),
             Kept::Own(events) => Taken::Own(std::mem::take(events)),
             Kept::Shared(shared) => Taken::Shared(std::mem::take(&mut *lock(shared))),
         }

@@ -28,9 +28,8 @@ pub(crate) async fn dispatch<'a, S: EventLog>(
     registry: &'a Registry,
     pending: &mut PendingEvents,
 ) -> DispatchReport<'a> {
-    let events = pending.take();
-    let mut failures = Vec::new();
-    for (index, raised) in events.iter().enumerate() {
+    let mut report = DispatchReport { registry, events: pending.take(), failures: Vec::new() };
+    for (index, raised) in report.events.iter().enumerate() {
         let meta = LazyMeta { raised, meta: OnceLock::new() };
         let about = Call { event: raised.event(), meta: &meta, attempt: 1 };
         for Route { wired, entry } in registry.routes(raised.def()) {
@@ -43,11 +42,11 @@ pub(crate) async fn dispatch<'a, S: EventLog>(
             if let Err(error) = result
                 && is_failure(wired, raised, &error)
             {
-                failures.push((index, &**wired, error));
+                report.failures.push((index, &**wired, error));
             }
         }
     }
-    DispatchReport { registry, events, failures }
+    report
 }
 
 /// A transaction of the handler's own, committed when it returns `Ok`.

@@ -58,7 +58,7 @@ pub(crate) fn call<'a>(
 impl Future for Guarded<'_> {
     type Output = Result<(), HandlerError>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { invocation, span, progress } = &mut *self;
         let _entered = span.as_ref().map(|span| span.enter());
