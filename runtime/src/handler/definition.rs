@@ -206,7 +206,7 @@ where
     F: Future<Output: 'a> + Send + 'a,
 {
     // Boxed before it is known whether it waits: once polled, a future can't move.
-    let mut running = Box::pin(Answer { future, convert });
+    let mut running = Box::into_pin(Box::write(Box::new_uninit(), Answer { future, convert }));
     match running.as_mut().poll(cx) {
         Poll::Ready(answer) => Begun::Answered(answer),
         Poll::Pending => Begun::Waiting(running),
