@@ -14,7 +14,7 @@ pub use crate::{
     handler::{
         AGGREGATES, Backoff, Begun, Dependency, EVENTS, FieldFromServices, FromServices, HANDLERS, HandledEvent,
         HandlerDef, HandlerFuture, HandlerOptions, HandlerOutput, Inject, Instance, Invocation, MissingService, OnDead,
-        ServiceScope, Start, build, output, run,
+        ServiceScope, Start, build, output, place, run,
     },
 };
 pub use chrono::{DateTime, Utc};

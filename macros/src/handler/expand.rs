@@ -93,7 +93,7 @@ fn handled_event(p: P<'_>, handler: &Handler<'_>, call: &Call<'_>) -> TokenStrea
         #p::HandledEvent {
             event: #p::handled_event::<#event, #taken>(),
             dependencies: &[#(#p::dependency::<#types>()),*],
-            call: |__call, __cx| #p::run(#function #arguments, #p::output::<#output>(), __cx),
+            call: |__call, __cx| #p::run(#p::place(), #function #arguments, #p::output::<#output>(), __cx),
         }
     }
 }

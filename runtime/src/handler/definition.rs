@@ -4,6 +4,7 @@ use std::{
     any::Any,
     fmt,
     future::Future,
+    mem::MaybeUninit,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -197,18 +198,32 @@ impl<F: Future> Future for Answer<F> {
     }
 }
 
+/// Where a handler's future will be, and stay.
+pub struct Place<F: Future>(Box<MaybeUninit<Answer<F>>>);
+
+/// Makes a place for a handler's future. Called by generated code, before it makes the future: which so is written where
+/// it stays, instead of being made and moved.
+#[must_use]
+pub fn place<F: Future>() -> Place<F> {
+    Place(Box::new_uninit())
+}
+
 /// Runs a handler until it has to wait. Called by generated code, once per handler and event, so that a handler which
 /// answers at once is one call through a pointer.
 ///
 /// `convert` is [`output`]: a value, so that a wrong return type is blamed once, on the return type.
-pub fn run<'a, F>(future: F, convert: fn(F::Output) -> Result<(), HandlerError>, cx: &mut Context<'_>) -> Begun<'a>
+pub fn run<'a, F>(
+    place: Place<F>,
+    future: F,
+    convert: fn(F::Output) -> Result<(), HandlerError>,
+    cx: &mut Context<'_>,
+) -> Begun<'a>
 where
     F: Future<Output: 'a> + Send + 'a,
 {
-    // Boxed before it is known whether it waits: once polled, a future can't move.
-    let mut running = Box::into_pin(Box::write(Box::new_uninit(), Answer { future, convert }));
-    match running.as_mut().poll(cx) {
-        Poll::Ready(answer) => Begun::Answered(answer),
+    let mut running = Box::into_pin(Box::write(place.0, Answer { future, convert }));
+    match running.as_mut().project().future.poll(cx) {
+        Poll::Ready(output) => Begun::Answered(convert(output)),
         Poll::Pending => Begun::Waiting(running),
     }
 }

@@ -14,7 +14,7 @@ mod services;
 pub(crate) use checks::Declared;
 pub use definition::HandlerDef;
 #[doc(hidden)]
-pub use definition::{Begun, Build, HandledEvent, HandlerFuture, Instance, Invocation, build, output, run};
+pub use definition::{Begun, Build, HandledEvent, HandlerFuture, Instance, Invocation, build, output, place, run};
 pub(crate) use definition::{Call, MetaSource};
 pub(crate) use describe::Describe;
 pub use inject::{Attempt, Dependency, Inject};

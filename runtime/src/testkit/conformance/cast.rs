@@ -139,7 +139,7 @@ macro_rules! actors {
                     let meta = inject::<&EventMeta>(call, 0);
                     let attempt = inject::<Attempt>(call, 1);
                     let stage = inject::<&Service<Stage>>(call, 2);
-                    run(stage.play($name, event, meta, attempt), output(), cx)
+                    run(place(), stage.play($name, event, meta, attempt), output(), cx)
                 },
             }],
             instance: None,

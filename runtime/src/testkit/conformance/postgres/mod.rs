@@ -160,7 +160,7 @@ static LEDGER: HandlerDef = HandlerDef {
             let attempt = inject::<Attempt>(call, 1);
             let stage = inject::<&Service<Stage>>(call, 2);
             let connection = inject::<&mut PgConnection>(call, 3);
-            run(ledger(event, meta, attempt, stage, connection), output(), cx)
+            run(place(), ledger(event, meta, attempt, stage, connection), output(), cx)
         },
     }],
     instance: None,
