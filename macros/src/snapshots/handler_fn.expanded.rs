@@ -23,13 +23,15 @@ const __domain_events_handler_notify: &'static ::domain_events::__private::Handl
                     __p::dependency::<Service<dyn Mailer>>(),
                     __p::dependency::<&EventMeta>(),
                 ],
-                call: |mut __call| __p::run(
+                call: |__call, __cx| __p::run(
+                    __p::place(),
                     notify(
                         __call.event(),
-                        __p::inject::<Service<dyn Mailer>>(&mut __call, 0usize),
-                        __p::inject::<&EventMeta>(&mut __call, 1usize),
+                        __p::inject::<Service<dyn Mailer>>(__call, 0usize),
+                        __p::inject::<&EventMeta>(__call, 1usize),
                     ),
                     __p::output::<Result<(), MailError>>(),
+                    __cx,
                 ),
             },
         ],

@@ -18,9 +18,11 @@ pub(crate) const __domain_events_handler_Index: &'static ::domain_events::__priv
             __p::HandledEvent {
                 event: __p::handled_event::<CardAdded, CardAdded>(),
                 dependencies: &[],
-                call: |__call| __p::run(
+                call: |__call, __cx| __p::run(
+                    __p::place(),
                     <Index>::handle(__call.instance(), __call.event()),
                     __p::output::<Result<(), IndexError>>(),
+                    __cx,
                 ),
             },
         ],

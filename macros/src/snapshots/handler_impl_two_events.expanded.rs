@@ -23,21 +23,25 @@ pub(crate) const __domain_events_handler_Index: &'static ::domain_events::__priv
             __p::HandledEvent {
                 event: __p::handled_event::<CardAdded, CardAdded>(),
                 dependencies: &[],
-                call: |__call| __p::run(
+                call: |__call, __cx| __p::run(
+                    __p::place(),
                     <Index>::on_added(__call.instance(), __call.event()),
                     __p::output::<()>(),
+                    __cx,
                 ),
             },
             __p::HandledEvent {
                 event: __p::handled_event::<CardRemoved, CardRemoved>(),
                 dependencies: &[__p::dependency::<Attempt>()],
-                call: |mut __call| __p::run(
+                call: |__call, __cx| __p::run(
+                    __p::place(),
                     <Index>::on_removed(
                         __call.instance(),
                         __call.event(),
-                        __p::inject::<Attempt>(&mut __call, 0usize),
+                        __p::inject::<Attempt>(__call, 0usize),
                     ),
                     __p::output::<Result<(), IndexError>>(),
+                    __cx,
                 ),
             },
         ],

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::stage::Stage;
 use crate::{
-    __private::{HandledEvent, dependency, inject, output, run},
+    __private::{HandledEvent, dependency, inject, output, place, run},
     aggregate::{AggregateRoot, PendingEvents},
     event::{AggregateId, AggregateType, DomainEvent, EventDef, EventMeta, PayloadError, RaisedBy, Source},
     handler::{Attempt, Backoff, HandlerDef, HandlerOptions, OnDead, Service, Start},

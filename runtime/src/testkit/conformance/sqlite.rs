@@ -11,7 +11,7 @@ use super::{
     suite::scratch_folder,
 };
 use crate::{
-    __private::{HandledEvent, dependency, inject, output, run},
+    __private::{HandledEvent, dependency, inject, output, place, run},
     error::{Error, ErrorKind, Result},
     event::{DomainEvent, EventMeta, Source},
     handler::{Attempt, HandlerDef, HandlerError, Service},

@@ -12,7 +12,7 @@ use super::{
     stage::Stage,
 };
 use crate::{
-    __private::{HandledEvent, dependency, inject, output, run},
+    __private::{HandledEvent, dependency, inject, output, place, run},
     error::{Error, ErrorKind, Result},
     event::{DomainEvent, EventMeta, Source},
     handler::{Attempt, HandlerDef, HandlerError, Service},
