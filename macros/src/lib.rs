@@ -132,8 +132,9 @@ pub fn aggregate_root(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// It is an `async fn` and not generic. Its first parameter is a reference to the event. After that it takes, in any
 /// order, `Service<dyn Trait>` or `Service<Type>` (also by reference), `&EventMeta`, `Attempt`, or the connection of
-/// the store's transaction, `&mut PgConnection` or `&mut SqliteConnection`. It returns `()` or `Result<(), E>`, where `E`
-/// is any error type that is `Send + Sync`, `HandlerError`, `String` or `&str`. Its future is `Send`.
+/// the store's transaction, `&mut PgConnection` or `&mut SqliteConnection` (with `SqlStore`, `&mut SqlTransaction`). It
+/// returns `()` or `Result<(), E>`, where `E` is any error type that is `Send + Sync`, `HandlerError`, `String` or
+/// `&str`. Its future is `Send`.
 ///
 /// The item stays as written, so a test calls it like any other function.
 ///

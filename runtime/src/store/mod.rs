@@ -1,7 +1,8 @@
 //! 4 · Keep it: the event log, subscriptions with their positions, and what failed.
 //!
 //! Three small traits, all of whose methods a backend must write; [`Store`] is their sum. The backends are leaves: they
-//! know these traits, the rows in [`record`] and the event, and nothing of handlers or the processor.
+//! know these traits, the rows in [`record`] and the event, and nothing of handlers or the processor. `sql` is either of
+//! two of them, for programs that are told at start-up which database they run on.
 
 mod capabilities;
 mod check;
@@ -9,6 +10,8 @@ pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod record;
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(test)]
@@ -18,6 +21,8 @@ pub use capabilities::{Capabilities, Schema};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+pub use sql::{SqlStore, SqlTransaction};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
