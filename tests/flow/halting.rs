@@ -112,6 +112,9 @@ impl SubscriptionStore for HaltingStore {
     async fn set_paused(&self, handler: &str, paused: bool) -> Result<bool> {
         self.inner.set_paused(handler, paused).await
     }
+    async fn forget(&self, handler: &str, dead_letters: bool) -> Result<Forgotten> {
+        self.inner.forget(handler, dead_letters).await
+    }
 }
 
 impl DeadLetterStore for HaltingStore {

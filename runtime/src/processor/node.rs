@@ -313,7 +313,7 @@ async fn warn_of_strangers<S: Store>(context: &Context<S>) -> Result<()> {
         if state.id.partition == 0 && !context.registry.handlers.iter().any(|wired| wired.name == state.id.handler) {
             tracing::warn!(handler = %state.id.handler, parked = state.parked, dead_letters = state.dead,
                 "the store has a subscription of a handler that is not in this program; if it was renamed, the new one \
-                 needs `alias` before a processor first runs it; later it has a position of its own");
+                 needs `alias` before a processor first runs it; if it is gone for good, `admin().forget(..)` removes it");
         }
     }
     Ok(())

@@ -25,8 +25,8 @@ use std::{future::Future, time::Duration};
 
 use chrono::{DateTime, Utc};
 use record::{
-    Checkpoint, Claim, DeadLetter, DeadLetterId, Lease, Marked, NewSubscription, Node, NodeId, OnceClaim, Page, Parked,
-    Position, Renewed, SubscriptionId, SubscriptionState,
+    Checkpoint, Claim, DeadLetter, DeadLetterId, Forgotten, Lease, Marked, NewSubscription, Node, NodeId, OnceClaim,
+    Page, Parked, Position, Renewed, SubscriptionId, SubscriptionState,
 };
 
 use crate::{
@@ -155,6 +155,10 @@ pub trait SubscriptionStore: Send + Sync + 'static {
     /// Pauses or resumes all partitions of a handler; `false` if there is no such subscription. Adds one to their
     /// `revision`.
     fn set_paused(&self, handler: &str, paused: bool) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Removes everything there is of a handler, all or nothing: its subscriptions, parked deliveries, marks and, only
+    /// if `dead_letters` says so, its dead letters. Not while a lease of it is live, or a live node has the handler.
+    fn forget(&self, handler: &str, dead_letters: bool) -> impl Future<Output = Result<Forgotten>> + Send;
 }
 
 /// What failed: parked deliveries, which are tried again, and dead letters, which wait for a person.
