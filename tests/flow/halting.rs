@@ -72,6 +72,9 @@ impl EventLog for HaltingStore {
     async fn fetch(&self, positions: &[i64]) -> Result<Vec<Envelope>> {
         self.inner.fetch(positions).await
     }
+    async fn kinds(&self, limit: usize) -> Result<Vec<(String, u32)>> {
+        self.inner.kinds(limit).await
+    }
     async fn changed(&self, seen: &mut i64) -> Result<()> {
         self.inner.changed(seen).await
     }

@@ -94,6 +94,11 @@ pub trait EventLog: Send + Sync + 'static {
     /// The events at these log positions; those that are gone are left out.
     fn fetch(&self, positions: &[i64]) -> impl Future<Output = Result<Vec<Envelope>>> + Send;
 
+    /// Names and versions of events that are in the log, each once: all there are in a log of at most `limit` events; of
+    /// a longer one, those of the `limit` newest and of `limit` others that are spread evenly over it, so that the
+    /// answer costs the same however long the log is.
+    fn kinds(&self, limit: usize) -> impl Future<Output = Result<Vec<(String, u32)>>> + Send;
+
     /// Resolves when the log, a pause switch or a dead letter may have changed by another hand since the last call with
     /// this `seen` resolved; may resolve without need, must resolve within 250 ms of a change. Start with 0.
     fn changed(&self, seen: &mut i64) -> impl Future<Output = Result<()>> + Send;
