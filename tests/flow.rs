@@ -17,11 +17,15 @@ mod halting;
 mod kit;
 #[path = "flow/library.rs"]
 mod library;
+#[path = "flow/logbook.rs"]
+mod logbook;
 #[path = "flow/operate.rs"]
 mod operate;
 #[path = "flow/resume.rs"]
 mod resume;
 #[path = "flow/startup.rs"]
 mod startup;
+#[path = "flow/strangers.rs"]
+mod strangers;
 #[path = "flow/transaction.rs"]
 mod transaction;

@@ -145,6 +145,9 @@ pub fn aggregate_root(args: TokenStream, item: TokenStream) -> TokenStream {
 /// parameter's type, under any name. All other methods are left alone, and so are those that are not `async` beside one
 /// that is.
 ///
+/// A type is one handler, with one such block. For more events, list them all in its attribute; for a second
+/// subscription, make a second type.
+///
 /// Methods and not one enum of events: each is tested by calling it with one event, and a new event in the list is a
 /// new method instead of a new arm. It is still one subscription, so the events arrive in the order they were
 /// committed, whatever their type.

@@ -58,6 +58,10 @@ impl EventLog for SqlStore {
         pass_on!(self.rollback() in transaction)
     }
 
+    async fn kinds(&self, limit: usize) -> Result<Vec<(String, u32)>> {
+        pass_on!(self.kinds(limit))
+    }
+
     async fn head(&self) -> Result<Position> {
         pass_on!(self.head())
     }

@@ -9,7 +9,7 @@ use crate::{
     store::{
         SubscriptionStore,
         record::{
-            Checkpoint, Claim, Lease, NewSubscription, Node, NodeId, OnceClaim, Renewed, SubscriptionId,
+            Checkpoint, Claim, Forgotten, Lease, NewSubscription, Node, NodeId, OnceClaim, Renewed, SubscriptionId,
             SubscriptionState,
         },
     },
@@ -50,6 +50,10 @@ impl SubscriptionStore for SqlStore {
 
     async fn subscriptions(&self) -> Result<Vec<SubscriptionState>> {
         pass_on!(self.subscriptions())
+    }
+
+    async fn forget(&self, handler: &str, dead_letters: bool) -> Result<Forgotten> {
+        pass_on!(self.forget(handler, dead_letters))
     }
 
     async fn set_paused(&self, handler: &str, paused: bool) -> Result<bool> {

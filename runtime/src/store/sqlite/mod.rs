@@ -1,13 +1,14 @@
 //! The store in a SQLite file: the events in the same transaction as the application's own tables, without a server.
 //!
 //! `open` finds the file and `schema` its tables. `log`, `subscription` and `dead_letter` are the store's traits;
-//! `append`, `trim`, `lease`, `checkpoint` and `inbox` do their longer work. `row` reads what may be in a row, `error`
+//! `append`, `trim`, `lease`, `checkpoint`, `inbox` and `forget` do their longer work. `row` reads what may be in a row, `error`
 //! says what SQLite complains about.
 
 mod append;
 mod checkpoint;
 mod dead_letter;
 mod error;
+mod forget;
 mod inbox;
 mod lease;
 mod log;

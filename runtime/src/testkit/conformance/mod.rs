@@ -151,6 +151,7 @@ macro_rules! conformance_store {
                 contract_partitions_begin_at_the_least_position
                 contract_a_change_is_announced
                 contract_nodes_come_and_go
+                contract_a_retired_handler_is_forgotten
             );
             #[cfg(unix)]
             $crate::conformance_store!(@cases ($connect)
