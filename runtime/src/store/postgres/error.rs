@@ -73,6 +73,21 @@ fn explain_code(code: &str, text: &str) -> (ErrorKind, String) {
         "42501" => (Configuration, format!("this role may not do that ({text}); grant it the right")),
         "3D000" => (Configuration, format!("{text}; create it, or name another one in the URL")),
         "54000" | "54001" | "22P05" | "22021" => (InvalidEvent, format!("a value can't be kept ({text})")),
+        "26000" | "42P05" => (
+            Configuration,
+            format!(
+                "{text}: a proxy seems to give its connections to other clients between transactions; use \
+                 `PostgresOptions::transaction_pooling()`, and `persistent(false)` for statements of your own"
+            ),
+        ),
+        "08P01" if text.contains("startup parameter") => (
+            Configuration,
+            format!(
+                "a proxy refuses this connection ({text}); if it pools by transaction, use \
+                 `PostgresOptions::transaction_pooling()`, else let the parameter pass (PgBouncer: \
+                 `ignore_startup_parameters`)"
+            ),
+        ),
         "XX001" | "XX002" => (Corrupt, format!("it is damaged ({text}); restore it from a backup")),
         _ if code.starts_with("28") => (Configuration, format!("{text}; check user and password in the URL")),
         _ if ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) => {
@@ -102,6 +117,9 @@ mod tests {
         ] {
             assert_eq!(explain_code(code, "").0, kind, "{code}");
         }
+        let (kind, text) = explain_code("08P01", "unsupported startup parameter: options");
+        assert!(kind == ErrorKind::Configuration && text.contains("transaction_pooling()"), "{text}");
+        assert_eq!(explain_code("08P01", "server closed the connection").0, ErrorKind::Unavailable);
         assert_eq!(explain_code("42P01", "relation \"event_log\" does not exist").0, ErrorKind::Schema);
         assert_eq!(explain_code("42P01", "relation \"card\" does not exist").0, ErrorKind::Store);
     }

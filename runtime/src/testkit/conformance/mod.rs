@@ -64,7 +64,7 @@ pub use child::conformance_child;
 pub use harness::StoreHarness;
 pub use memory::MemoryHarness;
 #[cfg(all(unix, feature = "postgres"))]
-pub use postgres::{PostgresHarness, PostgresServer};
+pub use postgres::{PgBouncer, PostgresHarness, PostgresServer};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteHarness;
 pub use stage::{Act, Seen, Stage};

@@ -4,32 +4,20 @@
 
 use std::{
     fs,
-    io::Write,
-    net::TcpListener,
-    os::unix::{
-        fs::{MetadataExt, chown},
-        process::CommandExt,
-    },
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
+
+use super::process::{PATIENCE, dismiss, folder_of, free_port, kept, log_of, run, unprivileged};
 
 /// What to do where there is no server.
 const INSTALL: &str = "PostgreSQL's server is not installed; on Debian and Ubuntu: \
                        apt-get install -y --no-install-recommends postgresql";
 
-/// The user `nobody`: the server refuses to run as root.
-const NOBODY: u32 = 65_534;
-
-/// How long the server may take to answer: generous, since the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Starts the server, and stops it when told to or when the test process is gone, however it ended: then its end of the
-/// pipe is closed. Removes the folder unless the word is `keep`.
-const KEEPER: &str = r#"folder=$1; shift; "$@" & pid=$!; read -r word; kill -INT $pid 2>/dev/null; wait $pid
-if [ "$word" != keep ]; then cd /; rm -rf "$folder"; fi"#;
+/// How it is stopped: at once, open connections are cut, the data is written down.
+const STOP: &str = "INT";
 
 /// A running server. Dropped, it is stopped and its data removed.
 #[derive(Debug)]
@@ -63,12 +51,7 @@ impl PostgresServer {
     }
 
     fn start(durable: bool) -> Self {
-        let folder =
-            std::env::temp_dir().join(format!("domain-events-postgres-{}-{}", std::process::id(), free_port()));
-        fs::create_dir_all(&folder).expect("a folder can be made for temporary files");
-        if is_root(&folder) {
-            chown(&folder, Some(NOBODY), Some(NOBODY)).expect("root can give a folder away");
-        }
+        let folder = folder_of("postgres");
         let data = folder.join("data");
         let mut initdb = unprivileged(&program("initdb"), &folder);
         initdb.arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);
@@ -99,11 +82,8 @@ impl PostgresServer {
     }
 
     fn try_start(&self) -> bool {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.join("log"));
-        let log = log.expect("the server's log can be written");
-        let mut command = unprivileged(Path::new("/bin/sh"), &self.folder);
-        command.args(["-c", KEEPER, "sh"]).arg(&self.folder).arg(program("postgres")).arg("-D");
-        command.arg(self.folder.join("data")).args(["-p", &self.port.to_string()]);
+        let mut command = kept(&self.folder, STOP, &program("postgres"));
+        command.arg("-D").arg(self.folder.join("data")).args(["-p", &self.port.to_string()]);
         let mut set = vec!["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
         if !self.durable {
             set.extend(["fsync=off", "full_page_writes=off"]);
@@ -111,7 +91,6 @@ impl PostgresServer {
         set.iter().for_each(|setting| {
             command.args(["-c", setting]);
         });
-        command.stdin(Stdio::piped()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
         *self.keeper() = Some(command.spawn().expect("a shell can be started"));
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
@@ -176,11 +155,9 @@ impl PostgresServer {
     }
 
     fn stop(&self, word: &str) {
-        let Some(mut keeper) = self.keeper().take() else { return };
-        if let Some(mut stdin) = keeper.stdin.take() {
-            let _ = writeln!(stdin, "{word}");
+        if let Some(keeper) = self.keeper().take() {
+            dismiss(keeper, word);
         }
-        let _ = keeper.wait();
     }
 
     fn keeper(&self) -> MutexGuard<'_, Option<Child>> {
@@ -188,7 +165,7 @@ impl PostgresServer {
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        log_of(&self.folder)
     }
 }
 
@@ -209,38 +186,4 @@ fn program(name: &str) -> PathBuf {
     // All of one version, the newest: `initdb` and `postgres` must fit.
     let found = installed.into_iter().rev().chain(on_path).find(|file| file.is_file());
     found.unwrap_or_else(|| panic!("`{name}` was not found. {INSTALL}"))
-}
-
-fn unprivileged(program: &Path, folder: &Path) -> Command {
-    let mut command = Command::new(program);
-    if is_root(Path::new("/proc/self")) {
-        command.uid(NOBODY).gid(NOBODY);
-    }
-    command.current_dir(folder);
-    command
-}
-
-fn is_root(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.uid() == 0)
-}
-
-/// Below the range that the system takes ports of outgoing connections from.
-fn free_port() -> u16 {
-    let seed = Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id()) << 20;
-    let nanos = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(seed, |time| time.as_nanos() as u64 ^ seed);
-    (0..2_000_u64)
-        .map(|step| 20_000 + ((nanos / 1_000 + step * 37) % 12_000) as u16)
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a free port")
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?} can't be started: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?} failed: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
 }
