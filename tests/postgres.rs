@@ -4,7 +4,15 @@
 
 #[path = "postgres/cut.rs"]
 mod cut;
+#[path = "postgres/failover.rs"]
+mod failover;
 #[path = "postgres/kit.rs"]
 mod kit;
 #[path = "postgres/pooled.rs"]
 mod pooled;
+#[path = "postgres/refused.rs"]
+mod refused;
+#[path = "faults/trouble.rs"]
+mod trouble;
+#[path = "faults/warnings.rs"]
+mod warnings;

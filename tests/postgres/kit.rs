@@ -10,7 +10,7 @@ use std::{
 };
 
 use domain_events::{
-    DomainEvents, PostgresStore,
+    DomainEvents, PostgresStore, handler,
     prelude::*,
     testkit::{
         conformance::{Parcel, ParcelMovedEvent, PostgresHarness, StoreHarness},
@@ -41,6 +41,9 @@ async fn ledger(event: &ParcelMovedEvent, connection: &mut PgConnection) -> Resu
 pub(crate) async fn runtime(harness: &PostgresHarness, journal: &Arc<Journal>) -> DomainEvents<PostgresStore> {
     DomainEvents::builder()
         .store(harness.open().await)
+        .without_linked()
+        .handler(handler!(watch))
+        .handler(handler!(ledger))
         .services(Services::new().with::<Journal>(Arc::clone(journal)))
         .event::<ParcelMovedEvent>()
         .lease(Duration::from_secs(2))
@@ -69,6 +72,11 @@ pub(crate) async fn save(events: &DomainEvents<PostgresStore>, parcel: &mut Parc
     let mut work = events.begin().await?;
     work.record(parcel);
     work.commit().await
+}
+
+/// How many effects there are by now.
+pub(crate) async fn written(harness: &PostgresHarness) -> usize {
+    harness.effects().await.len()
 }
 
 /// Writers and a processor at work while `fault` does its worst; then the books.

@@ -55,6 +55,11 @@ fn explain_code(code: &str, text: &str) -> (ErrorKind, String) {
     match code {
         "40001" | "40P01" => (Unavailable, format!("another transaction was in the way ({text}); repeat this one")),
         "53100" => (Unavailable, "its disk is full; free some space, then the same call succeeds".into()),
+        // A limit or quota for files is none of the errors that PostgreSQL has a code for.
+        "XX000" if text.starts_with("could not extend file") => (
+            Unavailable,
+            format!("its disk is full, or lets no file grow ({text}); free some space, then the same call succeeds"),
+        ),
         "53300" => (
             Unavailable,
             "it has no connection left; use fewer (`PostgresOptions::connections`) or raise its `max_connections`"
@@ -103,10 +108,15 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_temporary() {
-        for code in ["08006", "40001", "40P01", "53100", "53300", "57014", "57P01", "57P02", "57P03", "25006", "58030"]
-        {
+        for code in [
+            "08006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "57P02", "57P03", "25006", "25P03",
+            "58030",
+        ] {
             assert_eq!(explain_code(code, "").0, ErrorKind::Unavailable, "{code}");
         }
+        let quota = "could not extend file \"base/5/16400\": Disk quota exceeded";
+        assert_eq!(explain_code("XX000", quota).0, ErrorKind::Unavailable);
+        assert_eq!(explain_code("XX000", "cache lookup failed").0, ErrorKind::Store);
         for (code, kind) in [
             ("28P01", ErrorKind::Configuration),
             ("3D000", ErrorKind::Configuration),

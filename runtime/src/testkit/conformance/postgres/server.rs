@@ -55,16 +55,50 @@ impl PostgresServer {
         let data = folder.join("data");
         let mut initdb = unprivileged(&program("initdb"), &folder);
         initdb.arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);
+        // Small files of the log, so that a limit for all files can be small: see `limit_files`.
+        initdb.arg("--wal-segsize=1");
         run(&mut initdb);
-        let server = Self { folder, port: 0, durable, keeper: Mutex::new(None) };
+        Self::on_free_port(folder, durable)
+    }
+
+    fn on_free_port(folder: PathBuf, durable: bool) -> Self {
+        let mut server = Self { folder, port: 0, durable, keeper: Mutex::new(None) };
         // Another process may take the port in between.
         for _ in 0..5 {
-            let server = Self { port: free_port(), folder: server.folder.clone(), durable, keeper: Mutex::new(None) };
+            server.port = free_port();
             if server.try_start() {
                 return server;
             }
         }
         panic!("the PostgreSQL server does not start; its log:\n{}", server.log());
+    }
+
+    /// A standby that follows this server.
+    ///
+    /// # Panics
+    ///
+    /// If this one does not let itself be copied, or the copy does not start.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let folder = folder_of("postgres");
+        let mut copy = unprivileged(&program("pg_basebackup"), &folder);
+        copy.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]);
+        run(copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-D"]).arg(folder.join("data")));
+        Self::on_free_port(folder, self.durable)
+    }
+
+    /// Makes this standby the primary, under the address of the one that is gone.
+    ///
+    /// # Panics
+    ///
+    /// If it is no standby, or does not start under the other address.
+    #[must_use]
+    pub fn take_over(mut self, gone: &Self) -> Self {
+        run(unprivileged(&program("pg_ctl"), &self.folder).args(["promote", "-w", "-D"]).arg(self.folder.join("data")));
+        self.stop("keep");
+        self.port = gone.port;
+        self.restart();
+        self
     }
 
     /// Starts it again after [`kill`](Self::kill), on the same data and port.
@@ -145,6 +179,29 @@ impl PostgresServer {
         self.stop("keep");
     }
 
+    /// From now on no file of the server can grow beyond so many bytes, as if its disk were full; `None`: without limit.
+    /// It must be 1 MiB at least: a server that can't write its log ends.
+    ///
+    /// # Panics
+    ///
+    /// If it is not running, or `prlimit` (of util-linux) is missing.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let pid = self.pid().expect("the server is running");
+        // Half a page more: what is written in part is how a disk fills up.
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| (bytes + 4_096).to_string());
+        // As whom the server runs: the processes of others are not to be limited.
+        let set = |pid: u32| {
+            let mut prlimit = unprivileged(Path::new("prlimit"), &self.folder);
+            prlimit.args(["--pid", &pid.to_string(), &format!("--fsize={limit}:")]).output()
+        };
+        let output = set(pid).expect("`prlimit` can be started");
+        assert!(output.status.success(), "prlimit: {}", String::from_utf8_lossy(&output.stderr));
+        // Those that are there already; one may end meanwhile.
+        for child in children(pid) {
+            let _ = set(child);
+        }
+    }
+
     /// Its process id, if it runs.
     fn pid(&self) -> Option<u32> {
         let text = fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
@@ -172,7 +229,21 @@ impl PostgresServer {
 impl Drop for PostgresServer {
     fn drop(&mut self) {
         self.stop("remove");
+        // It stays behind where the server was killed before.
+        let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The processes that a process has started.
+fn children(parent: u32) -> Vec<u32> {
+    let is_child = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // `pid (name) state ppid ..`; the name may hold anything.
+        let behind_name = stat.rsplit(')').next().unwrap_or_default();
+        behind_name.split_whitespace().nth(1) == Some(&parent.to_string())
+    };
+    let entries = fs::read_dir("/proc").expect("processes can be listed").flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_child).collect()
 }
 
 /// A program of PostgreSQL: on the path, or where Debian puts the server's.
