@@ -15,3 +15,4 @@ conformance_store!(sqlite, connect = SqliteHarness::connect());
 conformance_store!(postgres, connect = PostgresHarness::connect());
 conformance_store!(sql_on_sqlite, connect = async { Chosen(SqliteHarness::connect().await) });
 conformance_store!(sql_on_postgres, connect = async { Chosen(PostgresHarness::connect().await) });
+conformance_store!(postgres_pooled, connect = PostgresHarness::pooled());

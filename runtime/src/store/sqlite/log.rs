@@ -66,6 +66,7 @@ impl EventLog for SqliteStore {
     }
 
     async fn commit(&self, transaction: Self::Transaction) -> Result<()> {
+        self.check_file()?;
         transaction.commit().await.context(self)?;
         self.shared.committed.notify_waiters();
         Ok(())
