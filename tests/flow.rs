@@ -1,6 +1,8 @@
 //! The runtime from end to end, as an application uses it: macros, units of work, the processor, a person's actions.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "flow/chosen.rs"]
+mod chosen;
 #[path = "flow/commit.rs"]
 mod commit;
 #[path = "flow/dispatch.rs"]
@@ -15,11 +17,15 @@ mod halting;
 mod kit;
 #[path = "flow/library.rs"]
 mod library;
+#[path = "flow/logbook.rs"]
+mod logbook;
 #[path = "flow/operate.rs"]
 mod operate;
 #[path = "flow/resume.rs"]
 mod resume;
 #[path = "flow/startup.rs"]
 mod startup;
+#[path = "flow/strangers.rs"]
+mod strangers;
 #[path = "flow/transaction.rs"]
 mod transaction;

@@ -132,8 +132,9 @@ pub fn aggregate_root(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// It is an `async fn` and not generic. Its first parameter is a reference to the event. After that it takes, in any
 /// order, `Service<dyn Trait>` or `Service<Type>` (also by reference), `&EventMeta`, `Attempt`, or the connection of
-/// the store's transaction, `&mut PgConnection` or `&mut SqliteConnection`. It returns `()` or `Result<(), E>`, where `E`
-/// is any error type that is `Send + Sync`, `HandlerError`, `String` or `&str`. Its future is `Send`.
+/// the store's transaction, `&mut PgConnection` or `&mut SqliteConnection` (with `SqlStore`, `&mut SqlTransaction`). It
+/// returns `()` or `Result<(), E>`, where `E` is any error type that is `Send + Sync`, `HandlerError`, `String` or
+/// `&str`. Its future is `Send`.
 ///
 /// The item stays as written, so a test calls it like any other function.
 ///
@@ -143,6 +144,9 @@ pub fn aggregate_root(args: TokenStream, item: TokenStream) -> TokenStream {
 /// `&self`. With one event, the method is called `handle`; with several, there is one method per event, found by its
 /// parameter's type, under any name. All other methods are left alone, and so are those that are not `async` beside one
 /// that is.
+///
+/// A type is one handler, with one such block. For more events, list them all in its attribute; for a second
+/// subscription, make a second type.
 ///
 /// Methods and not one enum of events: each is tested by calling it with one event, and a new event in the list is a
 /// new method instead of a new arm. It is still one subscription, so the events arrive in the order they were

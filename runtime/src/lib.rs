@@ -51,6 +51,7 @@
 //! # Features
 //!
 //! - `sqlite`: `SqliteStore`, on sqlx with SQLite built in.
+//! - `postgres`: `PostgresStore`, on sqlx with TLS by rustls; with `sqlite` also `SqlStore`, either of the two.
 //! - `testkit`: given/when/then, waiting, recorded events, the store conformance suite.
 //!
 //! Without any: the macros, the runtime, and [`MemoryStore`].
@@ -100,4 +101,6 @@ pub use store::MemoryStore;
 pub use store::PostgresStore;
 #[cfg(feature = "sqlite")]
 pub use store::SqliteStore;
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+pub use store::{SqlStore, SqlTransaction};
 pub use work::{Appended, DispatchReport, HandlerOutcome, UnitOfWork};

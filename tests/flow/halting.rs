@@ -72,6 +72,9 @@ impl EventLog for HaltingStore {
     async fn fetch(&self, positions: &[i64]) -> Result<Vec<Envelope>> {
         self.inner.fetch(positions).await
     }
+    async fn kinds(&self, limit: usize) -> Result<Vec<(String, u32)>> {
+        self.inner.kinds(limit).await
+    }
     async fn changed(&self, seen: &mut i64) -> Result<()> {
         self.inner.changed(seen).await
     }
@@ -111,6 +114,9 @@ impl SubscriptionStore for HaltingStore {
     }
     async fn set_paused(&self, handler: &str, paused: bool) -> Result<bool> {
         self.inner.set_paused(handler, paused).await
+    }
+    async fn forget(&self, handler: &str, dead_letters: bool) -> Result<Forgotten> {
+        self.inner.forget(handler, dead_letters).await
     }
 }
 

@@ -174,3 +174,66 @@ async fn an_event_that_nobody_takes_moves_every_position() {
     assert_eq!(events.admin().subscriptions().await.unwrap()[0].lag, 0);
     assert!(diary.lines().is_empty());
 }
+
+/// What each refusal must say.
+fn assert_refused(error: &domain_events::Error, parts: &[&str]) {
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    for part in parts {
+        assert!(error.to_string().contains(part), "`{part}` is not in: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_retired_handler_is_forgotten_once_nobody_has_it() {
+    let (diary, store) = (Diary::with_rule(|line, _| refuse_bob(line)), MemoryStore::new());
+    let before = on(store.clone(), &diary, &[handler!(crate::library::index)]).build().unwrap();
+    add(&before, "c1", &["alice", "bob"]).await;
+    let dead = settle(&before).await;
+    let error = before.admin().forget("search.index").await.expect_err("this program has it");
+    assert_refused(&error, &["search.index", "is in this program", "library.rs:", "pause"]);
+
+    let after = on(store, &diary, &[handler!(crate::library::notify)]).build().unwrap();
+    assert!(settle(&after).await.is_empty());
+    let running = before.processor().start().await.unwrap();
+    add(&before, "c2", &["alice"]).await;
+    until("the older release is at work", || diary.of("index").len() == 3).await;
+    let error = after.admin().forget("search.index").await.expect_err("the older release is at work");
+    assert_refused(&error, &["search.index", "live process `pid-", "stop it first"]);
+    running.shutdown().await.unwrap();
+
+    let error = after.admin().forget("search.index").await.expect_err("it has a dead letter");
+    assert_refused(&error, &["1 dead letter;", "discard", "forget_with_dead_letters"]);
+    after.admin().discard(dead[0].id, "nobody searches any more").await.unwrap();
+    after.admin().forget("search.index").await.unwrap();
+    let left: Vec<_> = after.admin().subscriptions().await.unwrap().into_iter().map(|state| state.id).collect();
+    assert_eq!(left.iter().map(|id| &*id.handler).collect::<Vec<_>>(), ["notifications.notify"]);
+    let error = after.admin().forget("search.index").await.expect_err("there is none any more");
+    assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+
+    assert_eq!(settle(&before).await.len(), 1, "it is a new one if it comes back, and begins at its start");
+    assert_eq!(diary.of("index").len(), 6, "the whole log again: {:?}", diary.of("index"));
+    after.admin().forget_with_dead_letters("search.index").await.unwrap();
+    assert!(after.admin().dead_letters(None, 10).await.unwrap().is_empty());
+}
+
+fn refuse_bob(line: &str) -> Result<(), HandlerError> {
+    if line == "index c1 bob" { Err(HandlerError::permanent("no such page")) } else { Ok(()) }
+}
+
+#[tokio::test]
+async fn a_position_that_is_still_to_be_taken_over_is_not_forgotten() {
+    let (diary, store) = (Diary::new(), MemoryStore::new());
+    let before = on(store.clone(), &diary, &[handler!(crate::library::notify)]).build().unwrap();
+    add(&before, "c1", &["alice"]).await;
+    assert!(settle(&before).await.is_empty());
+    let after = on(store.clone(), &diary, &[handler!(crate::library::write_letter)]).build().unwrap();
+    let error = after.admin().forget("notifications.notify").await.expect_err("its heir has not run yet");
+    assert_refused(&error, &["letters.write_letter", "alias", "notifications.notify"]);
+
+    assert!(settle(&after).await.is_empty());
+    // An older release has made it again: now both have a position, and the alias is not looked at any more.
+    assert!(settle(&before).await.is_empty());
+    after.admin().forget("notifications.notify").await.unwrap();
+    let left: Vec<_> = after.admin().subscriptions().await.unwrap().into_iter().map(|state| state.id).collect();
+    assert_eq!(left.iter().map(|id| &*id.handler).collect::<Vec<_>>(), ["letters.write_letter"]);
+}

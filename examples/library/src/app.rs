@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain_events::{DomainEvents, Services, SqliteStore};
+use domain_events::{DomainEvents, Services, SqlStore};
 
 use crate::{
     analytics::{self, Counters},
@@ -12,7 +12,7 @@ use crate::{
     feeds::{self, FeedService, Stories},
     notifications::{self, Inbox, NotificationService},
     recommendations::{self, RecommendationEngine, TasteEngine},
-    search::{self, SearchIndex, SqliteIndex},
+    search::{self, SearchIndex, TableIndex},
 };
 
 /// All groups of handlers: what `worker --group` can choose from.
@@ -22,14 +22,14 @@ pub const GROUPS: [&str; 5] =
 /// Everything that requests are answered with. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
-    pub events: DomainEvents<SqliteStore>,
+    pub events: DomainEvents<SqlStore>,
     pub profiles: Arc<Profiles>,
     pub library: Library,
     pub collections: Collections,
     pub counters: Arc<Counters>,
     pub inbox: Arc<Inbox>,
     pub stories: Arc<Stories>,
-    pub index: Arc<SqliteIndex>,
+    pub index: Arc<TableIndex>,
     pub taste: Arc<TasteEngine>,
 }
 
@@ -47,7 +47,7 @@ impl App {
         let profiles = Arc::new(Profiles::new(database.clone()));
         let inbox = Arc::new(Inbox::new(database.clone()));
         let stories = Arc::new(Stories::new(database.clone()));
-        let index = Arc::new(SqliteIndex::new(database.clone()));
+        let index = Arc::new(TableIndex::new(database.clone()));
         let taste = Arc::new(TasteEngine::new(database.clone()));
         let services = Services::new()
             .with::<dyn ProfileService>(profiles.clone())

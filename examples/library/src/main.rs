@@ -10,6 +10,8 @@
 //! library worker --group notifications    the handlers of one group
 //! library demo                            plays every scenario, and checks the outcome
 //! ```
+//!
+//! All of it runs on a SQLite file or, told by `DATABASE_URL`, on PostgreSQL.
 
 #![expect(unreachable_pub, reason = "in a program, `pub` says what a context offers to the others")]
 
@@ -39,7 +41,7 @@ use command::{Command, Parsed};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = match Command::parse(std::env::args_os()) {
+    let command = match Command::parse(std::env::args_os(), std::env::var_os("DATABASE_URL")) {
         Ok(Parsed::Run(command)) => command,
         Ok(Parsed::Print(text)) => {
             say(&text);
@@ -52,7 +54,7 @@ async fn main() -> ExitCode {
     };
     let done = match command {
         Command::Serve(options) => serve::run(options).await,
-        Command::Demo => demo::run().await,
+        Command::Demo(place) => demo::run(&place).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

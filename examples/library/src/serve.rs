@@ -3,7 +3,6 @@
 use std::{
     error::Error,
     io::{self, IsTerminal as _},
-    path::Path,
 };
 
 use domain_events::shutdown_signal;
@@ -22,11 +21,8 @@ pub async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         let _ = stop.await;
     };
 
-    let database = match &options.database {
-        Some(path) => Database::open(path).await?,
-        None => Database::in_memory().await?,
-    };
-    let app = App::new(database)?;
+    let database = Database::open(&options.database).await?;
+    let app = App::new(database.clone())?;
 
     // What can fail at the start fails before anything is said.
     let listener = match options.listen {
@@ -39,7 +35,7 @@ pub async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         Some(groups) => Some(app.events.processor().groups(groups).start().await?),
         None => None,
     };
-    announce(&listener, options.groups.as_deref(), options.database.as_deref())?;
+    announce(&listener, options.groups.as_deref(), &database)?;
 
     let served = match listener {
         // Takes no new connection, answers the requests that are under way.
@@ -57,8 +53,7 @@ pub async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     Ok(served?)
 }
 
-fn announce(listener: &Option<TcpListener>, groups: Option<&[String]>, file: Option<&Path>) -> io::Result<()> {
-    let database = file.map_or("a database in memory".to_owned(), |path| path.display().to_string());
+fn announce(listener: &Option<TcpListener>, groups: Option<&[String]>, database: &Database) -> io::Result<()> {
     if let Some(listener) = listener {
         say(&format!("serving http://{} on {database}", listener.local_addr()?));
     }

@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use crate::{
     app::{App, GROUPS},
     curators::CuratorId,
-    database::Database,
+    database::{Database, Place, on_each_database},
     notifications::{Inbox, Notification, NotificationError, NotificationService},
 };
 
@@ -24,7 +24,8 @@ use crate::{
 /// `UPDATE_SNAPSHOTS=1 cargo test -p library the_wiring`.
 #[tokio::test]
 async fn the_wiring_is_the_one_that_was_reviewed() {
-    let app = App::new(Database::in_memory().await.expect("a database")).expect("an application");
+    let database = Database::open(&Place::Memory).await.expect("a database");
+    let app = App::new(database).expect("an application");
     let found = app.events.describe();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("wiring.txt");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
@@ -36,17 +37,23 @@ async fn the_wiring_is_the_one_that_was_reviewed() {
 
 #[tokio::test]
 async fn start_up_has_nothing_to_warn_of() {
-    let app = App::new(Database::in_memory().await.expect("a database")).expect("an application");
-    assert_eq!(app.events.warnings(), [] as [&str; 0]);
+    on_each_database(async |database| {
+        let app = App::new(database).expect("an application");
+        assert_eq!(app.events.warnings(), [] as [&str; 0]);
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn every_group_can_be_run_alone() {
-    let app = App::new(Database::in_memory().await.expect("a database")).expect("an application");
-    for group in GROUPS {
-        let processor = app.events.processor().groups([group]).start().await.expect("a processor");
-        processor.shutdown().await.expect("a clean end");
-    }
+    on_each_database(async |database| {
+        let app = App::new(database).expect("an application");
+        for group in GROUPS {
+            let processor = app.events.processor().groups([group]).start().await.expect("a processor");
+            processor.shutdown().await.expect("a clean end");
+        }
+    })
+    .await;
 }
 
 /// Away until it is told to be back.
@@ -67,34 +74,36 @@ impl NotificationService for Gateway {
 
 #[tokio::test]
 async fn a_service_that_stays_away_holds_up_nobody_and_what_it_missed_can_be_redriven() {
-    let back = Arc::new(AtomicBool::new(false));
-    let database = Database::in_memory().await.expect("a database");
-    let gateway = |inbox| -> Arc<dyn NotificationService> { Arc::new(Gateway { inbox, back: back.clone() }) };
-    let app = App::with_notifications(database, gateway).expect("an application");
-    let processor = app.events.processor().start().await.expect("a processor");
-    let [ada, grace] = ["ada", "grace"].map(|id| id.parse::<CuratorId>().expect("a curator's id"));
-    app.profiles.join(&ada, "Ada", true).await.expect("a curator");
-    app.profiles.join(&grace, "Grace", true).await.expect("a curator");
-    app.profiles.follow(&ada, &grace).await.expect("a follower");
-    let card = app.library.create("https://example.com/".parse().expect("a web address")).await.expect("a card");
-    app.library.add(&card, &ada).await.expect("a first time");
+    on_each_database(async |database| {
+        let back = Arc::new(AtomicBool::new(false));
+        let gateway = |inbox| -> Arc<dyn NotificationService> { Arc::new(Gateway { inbox, back: back.clone() }) };
+        let app = App::with_notifications(database, gateway).expect("an application");
+        let processor = app.events.processor().start().await.expect("a processor");
+        let [ada, grace] = ["ada", "grace"].map(|id| id.parse::<CuratorId>().expect("a curator's id"));
+        app.profiles.join(&ada, "Ada", true).await.expect("a curator");
+        app.profiles.join(&grace, "Grace", true).await.expect("a curator");
+        app.profiles.follow(&ada, &grace).await.expect("a follower");
+        let card = app.library.create("https://example.com/".parse().expect("a web address")).await.expect("a card");
+        app.library.add(&card, &ada).await.expect("a first time");
 
-    // Its five attempts fail; every other handler has long done its part.
-    let admin = app.events.admin();
-    wait_until("it is given up", async || admin.dead_letters(None, 10).await.expect("a list").len() == 1).await;
-    assert_eq!(app.counters.of(&ada).await.expect("the activity").cards_added, 1);
-    assert_eq!(app.stories.of(&grace).await.expect("a feed").len(), 1);
-    assert_eq!(app.index.find("example").await.expect("hits").len(), 1);
-    assert_eq!(app.inbox.of(&grace).await.expect("an inbox").len(), 0);
+        // Its five attempts fail; every other handler has long done its part.
+        let admin = app.events.admin();
+        wait_until("it is given up", async || admin.dead_letters(None, 10).await.expect("a list").len() == 1).await;
+        assert_eq!(app.counters.of(&ada).await.expect("the activity").cards_added, 1);
+        assert_eq!(app.stories.of(&grace).await.expect("a feed").len(), 1);
+        assert_eq!(app.index.find("example").await.expect("hits").len(), 1);
+        assert_eq!(app.inbox.of(&grace).await.expect("an inbox").len(), 0);
 
-    let letter = admin.dead_letters(None, 10).await.expect("a list").remove(0);
-    assert_eq!((&*letter.handler, letter.attempts), ("notifications.notify_followers", 5));
-    assert_eq!(letter.error, "the gateway is away");
-    back.store(true, Ordering::Relaxed);
-    admin.redrive(letter.id).await.expect("a dead letter");
-    wait_until("Grace is told", async || app.inbox.of(&grace).await.expect("an inbox").len() == 1).await;
-    assert_eq!(admin.dead_letters(None, 10).await.expect("a list"), []);
-    processor.shutdown().await.expect("a clean end");
+        let letter = admin.dead_letters(None, 10).await.expect("a list").remove(0);
+        assert_eq!((&*letter.handler, letter.attempts), ("notifications.notify_followers", 5));
+        assert_eq!(letter.error, "the gateway is away");
+        back.store(true, Ordering::Relaxed);
+        admin.redrive(letter.id).await.expect("a dead letter");
+        wait_until("Grace is told", async || app.inbox.of(&grace).await.expect("an inbox").len() == 1).await;
+        assert_eq!(admin.dead_letters(None, 10).await.expect("a list"), []);
+        processor.shutdown().await.expect("a clean end");
+    })
+    .await;
 }
 
 async fn wait_until(what: &str, holds: impl AsyncFn() -> bool) {

@@ -55,9 +55,12 @@ pub(crate) fn constant(p: P<'_>, item: &Item, definition: &TokenStream) -> Optio
     })
 }
 
-/// The name of the constant beside the handler of this name.
+/// The name of the constant beside the handler of this name. Of a type there is one: rustc's message about a second block
+/// says no more than this name, so it says what is the matter. By the spelling alone, since `handler!` knows no more.
 pub(crate) fn constant_name(ident: &Ident) -> Ident {
-    format_ident!("__domain_events_handler_{}", ident, span = ident.span())
+    let is_type = syntax::name(ident).starts_with(char::is_uppercase);
+    let name = if is_type { "__the_one_event_handler_block_of" } else { "__domain_events_handler" };
+    format_ident!("{}_{}", name, ident, span = ident.span())
 }
 
 fn crate_visible() -> Visibility {

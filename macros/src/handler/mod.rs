@@ -5,6 +5,7 @@ mod check;
 mod expand;
 mod item;
 mod parameters;
+mod stacked;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
@@ -23,7 +24,15 @@ use item::Item;
 pub(crate) fn expand(args: TokenStream, input: TokenStream) -> TokenStream {
     let ((attribute, item), misspelled) =
         collect(|errors| (Attribute::parse(args, errors), errors.keep(syn::parse2::<Item>(input.clone()))));
-    let (handler, mistaken) = collect(|errors| check::check(&attribute, item.as_ref()?, errors));
+    let mut input = input;
+    let (handler, mistaken) = collect(|errors| {
+        let item = item.as_ref()?;
+        if stacked::refuse(&attribute, item, errors) {
+            input = stacked::strip(input.clone());
+            return None;
+        }
+        check::check(&attribute, item, errors)
+    });
     let p = &attribute.private;
     let (definition, errors) = match (handler, both(misspelled, mistaken)) {
         (Some(handler), Ok(())) => (expand::definition(&attribute, &handler), None),

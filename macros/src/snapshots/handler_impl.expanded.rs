@@ -5,7 +5,7 @@ impl Index {
 }
 #[doc(hidden)]
 #[allow(non_upper_case_globals, unreachable_pub)]
-pub(crate) const __domain_events_handler_Index: &'static ::domain_events::__private::HandlerDef = {
+pub(crate) const __the_one_event_handler_block_of_Index: &'static ::domain_events::__private::HandlerDef = {
     use ::domain_events::__private as __p;
     #[__p::linkme::distributed_slice(__p::HANDLERS)]
     #[linkme(crate = __p::linkme)]

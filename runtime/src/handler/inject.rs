@@ -12,14 +12,14 @@ use super::{
 use crate::event::EventMeta;
 
 /// A value that an event handler can take after its event: `Service<T>`, `&Service<T>`, `&EventMeta`, [`Attempt`], or
-/// the store's transaction (`&mut PgConnection`, `&mut SqliteConnection`).
+/// the store's transaction (`&mut PgConnection`, `&mut SqliteConnection`, `&mut SqlTransaction`).
 ///
 /// Not for implementing: what a handler can be given is what the runtime has.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be injected into an event handler",
     label = "not something a handler can take",
     note = "after the event, a handler takes `Service<dyn Trait>`, `Service<Type>`, `&EventMeta`, `Attempt` or the \
-            store's transaction, `&mut PgConnection` or `&mut SqliteConnection`"
+            store's transaction, `&mut PgConnection`, `&mut SqliteConnection` or `&mut SqlTransaction`"
 )]
 pub trait Inject<'a>: Sized {
     #[doc(hidden)]

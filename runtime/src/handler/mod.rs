@@ -25,5 +25,5 @@ pub use registration::Modules;
 pub(crate) use registration::PROBE;
 #[doc(hidden)]
 pub use registration::{AGGREGATES, EVENTS, HANDLERS};
-pub(crate) use registry::{Entry, Registry, Resolution, Route, TransactionOffer, Wired};
+pub(crate) use registry::{Connection, Entry, Registry, Resolution, Route, TransactionOffer, Wired};
 pub use services::{FieldFromServices, FromServices, MissingService, Service, ServiceScope, Services, Shared};

@@ -16,7 +16,7 @@ use super::{
     inject::DependencyKind,
     options::HandlerOptions,
     registration::EVENTS,
-    services::{ServiceScope, Services},
+    services::{ServiceScope, Services, short_type_name},
 };
 use crate::event::EventDef;
 
@@ -92,11 +92,24 @@ impl fmt::Debug for Registry {
     }
 }
 
+/// The type of the store's connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Connection {
+    pub(crate) id: TypeId,
+    pub(crate) name: fn() -> String,
+}
+
+impl Connection {
+    pub(crate) fn of<C: 'static>() -> Self {
+        Self { id: TypeId::of::<C>(), name: short_type_name::<C> }
+    }
+}
+
 /// What a handler that takes the transaction finds: the type of the store's connection, where it can be shared.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TransactionOffer {
     pub(crate) store: &'static str,
-    pub(crate) connection: Option<TypeId>,
+    pub(crate) connection: Option<Connection>,
     /// How long a handler may keep a transaction open. Where there is one writer at a time, the leases of this very
     /// process are renewed behind it, and must be in time.
     pub(crate) longest: Duration,
@@ -227,7 +240,7 @@ fn wire_handler(
                 }),
                 DependencyKind::Transaction { name, connection } => {
                     transactional = true;
-                    if offer.connection != Some(connection()) {
+                    if offer.connection.map(|offered| offered.id) != Some(connection()) {
                         refused = Some(name());
                     }
                     nothing()
@@ -240,9 +253,13 @@ fn wire_handler(
     lacking.dedup();
     problems.extend(lacking.iter().map(|service| missing(service)));
     if let Some(connection) = refused {
+        let (offered, instead) = match offer.connection {
+            Some(offered) => (format!("gives `&mut {}`", (offered.name)()), "take that"),
+            None => ("has no transactions of that kind".to_owned(), "use the store that has"),
+        };
         problems.push(format!(
-            "handler `{name}` takes `&mut {connection}`, but the store `{}` has no transactions of that kind ({}); use \
-             the store that has, or take the parameter away and make the handler idempotent",
+            "handler `{name}` takes `&mut {connection}`, but the store `{}` {offered} ({}); {instead}, or take the \
+             parameter away and make the handler idempotent",
             offer.store, def.source
         ));
     }

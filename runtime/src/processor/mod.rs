@@ -3,7 +3,8 @@
 //! A node (one processor of one process) holds leases on subscriptions (`node`). Each subscription it holds is one
 //! task (`subscription`): it reads the log through the shared `tail`, keeps a queue per aggregate (`lanes`), runs
 //! deliveries (`delivery`), decides what follows a failure (`verdict`) and writes what is done through the shared
-//! checkpoint `desk`. Its position is the end of the done part of its `window`.
+//! checkpoint `desk`. Its position is the end of the done part of its `window`. What is stored and not in the program is
+//! told at the start (`strangers`).
 
 mod assign;
 mod delivery;
@@ -13,6 +14,7 @@ mod key;
 mod lanes;
 mod node;
 mod shutdown;
+mod strangers;
 mod subscription;
 mod sweep;
 mod tail;

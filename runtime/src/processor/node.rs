@@ -15,6 +15,7 @@ use super::{
     Context,
     assign::assign,
     desk::Desk,
+    strangers::warn_of_strangers,
     subscription::{Ended, Orders, Subscription},
     sweep::sweep,
     tail::Tail,
@@ -55,8 +56,9 @@ impl<S: Store> Node<S> {
     /// Makes sure that the subscriptions of these handlers exist, and that the store answers.
     pub(super) async fn join(context: Arc<Context<S>>, handlers: Vec<Arc<Wired>>) -> Result<Self> {
         let wanted: Vec<_> = handlers.iter().flat_map(|wired| subscriptions_of(wired)).collect();
+        let before = context.store.subscriptions().await?;
         context.store.ensure(&wanted).await?;
-        warn_of_strangers(&context).await?;
+        warn_of_strangers(&context, &before).await?;
         let id = NodeId(format!("{}-{:08x}", context.config.node, fastrand::u32(..)).into());
         let names = handlers.iter().map(|wired| wired.name.to_string()).collect();
         Ok(Self {
@@ -305,18 +307,6 @@ fn subscriptions_of(wired: &Wired) -> impl Iterator<Item = NewSubscription> {
         aliases: wired.def.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
         from_head: wired.options.start == Start::Now,
     })
-}
-
-/// Positions, parked deliveries and dead letters of handlers that are not linked in any more.
-async fn warn_of_strangers<S: Store>(context: &Context<S>) -> Result<()> {
-    for state in context.store.subscriptions().await? {
-        if state.id.partition == 0 && !context.registry.handlers.iter().any(|wired| wired.name == state.id.handler) {
-            tracing::warn!(handler = %state.id.handler, parked = state.parked, dead_letters = state.dead,
-                "the store has a subscription of a handler that is not in this program; if it was renamed, the new one \
-                 needs `alias` before a processor first runs it; later it has a position of its own");
-        }
-    }
-    Ok(())
 }
 
 /// Rings the bell when somebody else may have committed.

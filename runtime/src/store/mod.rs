@@ -1,7 +1,8 @@
 //! 4 · Keep it: the event log, subscriptions with their positions, and what failed.
 //!
 //! Three small traits, all of whose methods a backend must write; [`Store`] is their sum. The backends are leaves: they
-//! know these traits, the rows in [`record`] and the event, and nothing of handlers or the processor.
+//! know these traits, the rows in [`record`] and the event, and nothing of handlers or the processor. `sql` is either of
+//! two of them, for programs that are told at start-up which database they run on.
 
 mod capabilities;
 mod check;
@@ -9,6 +10,8 @@ pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod record;
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(test)]
@@ -18,6 +21,8 @@ pub use capabilities::{Capabilities, Schema};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+pub use sql::{SqlStore, SqlTransaction};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
@@ -25,8 +30,8 @@ use std::{future::Future, time::Duration};
 
 use chrono::{DateTime, Utc};
 use record::{
-    Checkpoint, Claim, DeadLetter, DeadLetterId, Lease, Marked, NewSubscription, Node, NodeId, OnceClaim, Page, Parked,
-    Position, Renewed, SubscriptionId, SubscriptionState,
+    Checkpoint, Claim, DeadLetter, DeadLetterId, Forgotten, Lease, Marked, NewSubscription, Node, NodeId, OnceClaim,
+    Page, Parked, Position, Renewed, SubscriptionId, SubscriptionState,
 };
 
 use crate::{
@@ -94,6 +99,11 @@ pub trait EventLog: Send + Sync + 'static {
     /// The events at these log positions; those that are gone are left out.
     fn fetch(&self, positions: &[i64]) -> impl Future<Output = Result<Vec<Envelope>>> + Send;
 
+    /// Names and versions of events that are in the log, each once: all there are in a log of at most `limit` events; of
+    /// a longer one, those of the `limit` newest and of `limit` others that are spread evenly over it, so that the
+    /// answer costs the same however long the log is.
+    fn kinds(&self, limit: usize) -> impl Future<Output = Result<Vec<(String, u32)>>> + Send;
+
     /// Resolves when the log, a pause switch or a dead letter may have changed by another hand since the last call with
     /// this `seen` resolved; may resolve without need, must resolve within 250 ms of a change. Start with 0.
     fn changed(&self, seen: &mut i64) -> impl Future<Output = Result<()>> + Send;
@@ -155,6 +165,10 @@ pub trait SubscriptionStore: Send + Sync + 'static {
     /// Pauses or resumes all partitions of a handler; `false` if there is no such subscription. Adds one to their
     /// `revision`.
     fn set_paused(&self, handler: &str, paused: bool) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Removes everything there is of a handler, all or nothing: its subscriptions, parked deliveries, marks and, only
+    /// if `dead_letters` says so, its dead letters. Not while a lease of it is live, or a live node has the handler.
+    fn forget(&self, handler: &str, dead_letters: bool) -> impl Future<Output = Result<Forgotten>> + Send;
 }
 
 /// What failed: parked deliveries, which are tried again, and dead letters, which wait for a person.

@@ -347,6 +347,24 @@ pub enum Marked {
     LeaseLost,
 }
 
+/// The answer to forgetting a handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Forgotten {
+    /// Nothing of it is left.
+    Gone {
+        /// So many parked deliveries it had,
+        parked: u64,
+        /// and so many dead letters.
+        dead: u64,
+    },
+    /// Nothing was changed: this node holds one of its leases, or lives and has the handler.
+    Alive(NodeId),
+    /// Nothing was changed: so many dead letters wait for a person.
+    DeadLetters(u64),
+    /// There is no such subscription.
+    Unknown,
+}
+
 /// Where a subscription stands, for people and tests.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

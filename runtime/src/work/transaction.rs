@@ -2,16 +2,19 @@
 //!
 //! It stands here because only this room knows both the handlers and the stores.
 
-use std::{any::TypeId, time::Duration};
+use std::time::Duration;
 
-use crate::{handler::TransactionOffer, store::EventLog};
+use crate::{
+    handler::{Connection, TransactionOffer},
+    store::EventLog,
+};
 
 /// What a store offers to handlers that take a transaction.
 pub(crate) fn transaction_offer<S: EventLog>(store: &S, lease: Duration) -> TransactionOffer {
     let capabilities = store.capabilities();
     TransactionOffer {
         store: capabilities.name,
-        connection: capabilities.transactional.then(TypeId::of::<S::Connection>),
+        connection: capabilities.transactional.then(Connection::of::<S::Connection>),
         longest: if capabilities.concurrent_writers { Duration::MAX } else { lease / 2 },
     }
 }
@@ -38,6 +41,23 @@ mod postgres {
     #[diagnostic::do_not_recommend]
     impl<'a> Inject<'a> for &'a mut sqlx::PgConnection {
         const DEPENDENCY: Dependency = Dependency::transaction::<sqlx::PgConnection>();
+
+        fn inject(call: &mut Invocation<'a>, _: usize) -> Self {
+            call.transaction()
+        }
+    }
+}
+
+#[cfg(all(feature = "postgres", feature = "sqlite"))]
+mod sql {
+    use crate::{
+        handler::{Dependency, Inject, Invocation},
+        store::SqlTransaction,
+    };
+
+    #[diagnostic::do_not_recommend]
+    impl<'a> Inject<'a> for &'a mut SqlTransaction {
+        const DEPENDENCY: Dependency = Dependency::transaction::<SqlTransaction>();
 
         fn inject(call: &mut Invocation<'a>, _: usize) -> Self {
             call.transaction()

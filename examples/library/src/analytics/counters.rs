@@ -1,12 +1,12 @@
 //! The counters: one row for each curator.
 
 use chrono::{DateTime, Utc};
+use domain_events::SqlTransaction;
 use serde::Serialize;
-use sqlx::SqliteConnection;
 
 use crate::{
     curators::CuratorId,
-    database::{Database, DatabaseError},
+    database::{Database, DatabaseError, Queries as _},
 };
 
 /// What a curator did so far.
@@ -34,12 +34,15 @@ impl Counters {
 
     /// What this curator did so far.
     pub async fn of(&self, curator: &CuratorId) -> Result<Activity, DatabaseError> {
-        let row: Option<Row> = sqlx::query_as(
-            "select cards_added, cards_removed, collections_created, last_active_at from activity where curator_id = ?",
-        )
-        .bind(curator.as_str())
-        .fetch_optional(self.database.reader())
-        .await?;
+        let row: Option<Row> = self
+            .database
+            .query(
+                "select cards_added, cards_removed, collections_created, last_active_at
+                 from activity where curator_id = $1",
+            )
+            .bind(curator.as_str())
+            .fetch_optional()
+            .await?;
         Ok(row.map_or_else(Activity::default, |(cards_added, cards_removed, collections_created, last_active_at)| {
             Activity { cards_added, cards_removed, collections_created, last_active_at }
         }))
@@ -47,6 +50,7 @@ impl Counters {
 }
 
 /// What is counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Count {
     CardAdded,
     CardRemoved,
@@ -55,29 +59,30 @@ pub(super) enum Count {
 
 /// Adds one, in the transaction it is given.
 pub(super) async fn count(
-    transaction: &mut SqliteConnection,
+    transaction: &mut SqlTransaction,
     what: Count,
     curator: &CuratorId,
     at: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
+    let one_if = |counted| i64::from(what == counted);
     // Events of different cards come in any order: the latest time stays.
-    let statement = match what {
-        Count::CardAdded => {
-            "insert into activity (curator_id, cards_added, last_active_at) values (?, 1, ?)
-             on conflict (curator_id) do update set cards_added = cards_added + 1,
-                 last_active_at = max(coalesce(last_active_at, ''), excluded.last_active_at)"
-        }
-        Count::CardRemoved => {
-            "insert into activity (curator_id, cards_removed, last_active_at) values (?, 1, ?)
-             on conflict (curator_id) do update set cards_removed = cards_removed + 1,
-                 last_active_at = max(coalesce(last_active_at, ''), excluded.last_active_at)"
-        }
-        Count::CollectionCreated => {
-            "insert into activity (curator_id, collections_created, last_active_at) values (?, 1, ?)
-             on conflict (curator_id) do update set collections_created = collections_created + 1,
-                 last_active_at = max(coalesce(last_active_at, ''), excluded.last_active_at)"
-        }
-    };
-    sqlx::query(statement).bind(curator.as_str()).bind(at).execute(transaction).await?;
+    transaction
+        .query(
+            "insert into activity (curator_id, cards_added, cards_removed, collections_created, last_active_at)
+             values ($1, $2, $3, $4, $5)
+             on conflict (curator_id) do update set
+                 cards_added = activity.cards_added + excluded.cards_added,
+                 cards_removed = activity.cards_removed + excluded.cards_removed,
+                 collections_created = activity.collections_created + excluded.collections_created,
+                 last_active_at = case when activity.last_active_at > excluded.last_active_at
+                                       then activity.last_active_at else excluded.last_active_at end",
+        )
+        .bind(curator.as_str())
+        .bind(one_if(Count::CardAdded))
+        .bind(one_if(Count::CardRemoved))
+        .bind(one_if(Count::CollectionCreated))
+        .bind(at)
+        .execute()
+        .await?;
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! Counts what happened, each event exactly once: the handler's writes and its position commit together.
 
-use domain_events::prelude::*;
-use sqlx::SqliteConnection;
+use domain_events::{SqlTransaction, prelude::*};
 
 use super::{
     GROUP,
@@ -12,7 +11,7 @@ use crate::cards::{CardAddedToLibraryEvent, CardRemovedFromLibraryEvent, Collect
 #[event_handler(CardAddedToLibraryEvent, group = GROUP)]
 pub(super) async fn count_added_card(
     event: &CardAddedToLibraryEvent,
-    transaction: &mut SqliteConnection,
+    transaction: &mut SqlTransaction,
 ) -> Result<(), sqlx::Error> {
     count(transaction, Count::CardAdded, &event.curator_id, event.occurred_at).await
 }
@@ -20,7 +19,7 @@ pub(super) async fn count_added_card(
 #[event_handler(CardRemovedFromLibraryEvent, group = GROUP)]
 pub(super) async fn count_removed_card(
     event: &CardRemovedFromLibraryEvent,
-    transaction: &mut SqliteConnection,
+    transaction: &mut SqlTransaction,
 ) -> Result<(), sqlx::Error> {
     count(transaction, Count::CardRemoved, &event.curator_id, event.occurred_at).await
 }
@@ -28,7 +27,7 @@ pub(super) async fn count_removed_card(
 #[event_handler(CollectionCreatedEvent, group = GROUP)]
 pub(super) async fn update_profile_stats(
     event: &CollectionCreatedEvent,
-    transaction: &mut SqliteConnection,
+    transaction: &mut SqlTransaction,
 ) -> Result<(), sqlx::Error> {
     count(transaction, Count::CollectionCreated, &event.curator_id, event.occurred_at).await
 }

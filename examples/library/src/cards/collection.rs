@@ -27,6 +27,8 @@ pub struct Collection {
 pub enum CollectionError {
     #[error("a collection's name has 1 to {max} characters, not {0}", max = Collection::NAME_LIMIT)]
     Name(usize),
+    #[error("a collection's name is one line of text; there is no place in it for {0:?}")]
+    Control(char),
     #[error("card `{card}` is already in collection `{collection}`")]
     AlreadyInCollection { card: CardId, collection: CollectionId },
     #[error("card `{card}` is not in collection `{collection}`")]
@@ -43,6 +45,9 @@ impl Collection {
         let length = name.chars().count();
         if !(1..=Self::NAME_LIMIT).contains(&length) {
             return Err(CollectionError::Name(length));
+        }
+        if let Some(control) = name.chars().find(|character| character.is_control()) {
+            return Err(CollectionError::Control(control));
         }
         let mut collection = Self::stored(CollectionId::generate(), curator, name.to_owned(), BTreeSet::new(), 0);
         collection.raise(CollectionCreatedEvent::new(

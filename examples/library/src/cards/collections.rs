@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use domain_events::{DomainEvents, SqliteStore};
+use domain_events::{DomainEvents, SqlStore};
 
 use super::{CardId, Collection, CollectionId, library::is_duplicate};
 use crate::{
     curators::CuratorId,
-    database::{Database, DatabaseError},
+    database::{Database, DatabaseError, Queries as _},
     problem::{Problem, once_more_on_conflict},
 };
 
@@ -15,11 +15,11 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Collections {
     database: Database,
-    events: DomainEvents<SqliteStore>,
+    events: DomainEvents<SqlStore>,
 }
 
 impl Collections {
-    pub fn new(database: Database, events: DomainEvents<SqliteStore>) -> Self {
+    pub fn new(database: Database, events: DomainEvents<SqlStore>) -> Self {
         Self { database, events }
     }
 
@@ -58,54 +58,60 @@ impl Collections {
     /// The collection, as it is now.
     pub async fn load(&self, id: &CollectionId) -> Result<Collection, Problem> {
         // One statement, so that the version and the cards are of the same moment.
-        let row: Option<(String, String, i64, String)> = sqlx::query_as(
-            "select curator_id, name, version,
-                    (select json_group_array(card_id) from collection_cards where collection_id = collections.id)
-             from collections where id = ?",
-        )
-        .bind(id.as_str())
-        .fetch_optional(self.database.reader())
-        .await?;
-        let (curator, name, version, cards) = row.ok_or_else(|| Problem::unknown("collection", id))?;
+        let rows: Vec<(String, String, i64, Option<String>)> = self
+            .database
+            .query(
+                "select curator_id, name, version, card_id from collections
+                 left join collection_cards on collection_id = id where id = $1",
+            )
+            .bind(id.as_str())
+            .fetch_all()
+            .await?;
+        let cards = rows.iter().filter_map(|(.., card)| card.clone().map(CardId::from)).collect();
+        let (curator, name, version, _) = rows.into_iter().next().ok_or_else(|| Problem::unknown("collection", id))?;
         Ok(Collection::stored(
             id.clone(),
             curator.parse().map_err(Problem::corrupt)?,
             name,
-            serde_json::from_str::<BTreeSet<CardId>>(&cards).map_err(Problem::corrupt)?,
+            cards,
             u64::try_from(version).map_err(Problem::corrupt)?,
         ))
     }
 
     /// State and events commit together, or not at all; see [`Library`](super::Library).
     async fn save(&self, collection: &mut Collection) -> Result<(), DatabaseError> {
-        let cards = serde_json::json!(collection.cards()).to_string();
         let mut work = self.events.begin().await?;
-        sqlx::query(
-            "insert into collections (id, curator_id, name, version) values (?, ?, ?, ?)
+        work.query(
+            "insert into collections (id, curator_id, name, version) values ($1, $2, $3, $4)
              on conflict (id) do update set version = excluded.version",
         )
         .bind(collection.id().as_str())
         .bind(collection.curator().as_str())
         .bind(collection.name())
         .bind(collection.version().cast_signed())
-        .execute(work.connection())
+        .execute()
         .await?;
-        sqlx::query(
-            "delete from collection_cards
-             where collection_id = ?1 and card_id not in (select value from json_each(?2))",
-        )
-        .bind(collection.id().as_str())
-        .bind(&cards)
-        .execute(work.connection())
-        .await?;
-        sqlx::query(
-            "insert into collection_cards (collection_id, card_id) select ?1, value from json_each(?2) where true
-             on conflict do nothing",
-        )
-        .bind(collection.id().as_str())
-        .bind(&cards)
-        .execute(work.connection())
-        .await?;
+        let stored: Vec<(String,)> = work
+            .query("select card_id from collection_cards where collection_id = $1")
+            .bind(collection.id().as_str())
+            .fetch_all()
+            .await?;
+        let stored: BTreeSet<&str> = stored.iter().map(|(card,)| card.as_str()).collect();
+        let cards: BTreeSet<&str> = collection.cards().iter().map(CardId::as_str).collect();
+        for card in cards.difference(&stored) {
+            work.query("insert into collection_cards (collection_id, card_id) values ($1, $2)")
+                .bind(collection.id().as_str())
+                .bind(*card)
+                .execute()
+                .await?;
+        }
+        for card in stored.difference(&cards) {
+            work.query("delete from collection_cards where collection_id = $1 and card_id = $2")
+                .bind(collection.id().as_str())
+                .bind(*card)
+                .execute()
+                .await?;
+        }
         work.record(collection);
         work.commit().await?;
         tracing::debug!(collection = %collection.id(), version = collection.version(), "committed");

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use domain_events::{DomainEvents, SqliteStore};
+use domain_events::{DomainEvents, SqlStore};
 
 use super::{Card, CardId, WebUrl};
 use crate::{
     curators::CuratorId,
-    database::{Database, DatabaseError},
+    database::{Database, DatabaseError, Queries as _},
     problem::{Problem, once_more_on_conflict},
 };
 
@@ -15,11 +15,11 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Library {
     database: Database,
-    events: DomainEvents<SqliteStore>,
+    events: DomainEvents<SqlStore>,
 }
 
 impl Library {
-    pub fn new(database: Database, events: DomainEvents<SqliteStore>) -> Self {
+    pub fn new(database: Database, events: DomainEvents<SqlStore>) -> Self {
         Self { database, events }
     }
 
@@ -58,20 +58,23 @@ impl Library {
     /// The card, as it is now.
     pub async fn load(&self, id: &CardId) -> Result<Card, Problem> {
         // One statement, so that the version and the libraries are of the same moment.
-        let row: Option<(String, Option<String>, i64, String)> = sqlx::query_as(
-            "select card_type, url, version,
-                    (select json_group_array(curator_id) from card_libraries where card_id = cards.id)
-             from cards where id = ?",
-        )
-        .bind(id.as_str())
-        .fetch_optional(self.database.reader())
-        .await?;
-        let (card_type, url, version, libraries) = row.ok_or_else(|| Problem::unknown("card", id))?;
+        let rows: Vec<(String, Option<String>, i64, Option<String>)> = self
+            .database
+            .query(
+                "select card_type, url, version, curator_id from cards left join card_libraries on card_id = id
+                 where id = $1",
+            )
+            .bind(id.as_str())
+            .fetch_all()
+            .await?;
+        let libraries = rows.iter().filter_map(|(.., curator)| curator.as_deref().map(str::parse));
+        let libraries = libraries.collect::<Result<BTreeSet<CuratorId>, _>>().map_err(Problem::corrupt)?;
+        let (card_type, url, version, _) = rows.into_iter().next().ok_or_else(|| Problem::unknown("card", id))?;
         Ok(Card::stored(
             id.clone(),
             card_type.parse().map_err(Problem::corrupt)?,
             url.map(|url| url.parse()).transpose().map_err(Problem::corrupt)?,
-            serde_json::from_str::<BTreeSet<CuratorId>>(&libraries).map_err(Problem::corrupt)?,
+            libraries,
             u64::try_from(version).map_err(Problem::corrupt)?,
         ))
     }
@@ -79,33 +82,38 @@ impl Library {
     /// State and events commit together, or not at all. If somebody else changed the card since it was loaded, its
     /// version is not the one the log expects, and the commit says so.
     async fn save(&self, card: &mut Card) -> Result<(), DatabaseError> {
-        let libraries = serde_json::json!(card.libraries()).to_string();
         let mut work = self.events.begin().await?;
-        sqlx::query(
-            "insert into cards (id, card_type, url, version) values (?, ?, ?, ?)
+        work.query(
+            "insert into cards (id, card_type, url, version) values ($1, $2, $3, $4)
              on conflict (id) do update set version = excluded.version",
         )
         .bind(card.id().as_str())
         .bind(card.card_type().to_string())
         .bind(card.url().map(WebUrl::as_str))
         .bind(card.version().cast_signed())
-        .execute(work.connection())
+        .execute()
         .await?;
-        sqlx::query(
-            "delete from card_libraries where card_id = ?1 and curator_id not in (select value from json_each(?2))",
-        )
-        .bind(card.id().as_str())
-        .bind(&libraries)
-        .execute(work.connection())
-        .await?;
-        sqlx::query(
-            "insert into card_libraries (card_id, curator_id) select ?1, value from json_each(?2) where true
-             on conflict do nothing",
-        )
-        .bind(card.id().as_str())
-        .bind(&libraries)
-        .execute(work.connection())
-        .await?;
+        let stored: Vec<(String,)> = work
+            .query("select curator_id from card_libraries where card_id = $1")
+            .bind(card.id().as_str())
+            .fetch_all()
+            .await?;
+        let stored: BTreeSet<&str> = stored.iter().map(|(curator,)| curator.as_str()).collect();
+        let libraries: BTreeSet<&str> = card.libraries().iter().map(CuratorId::as_str).collect();
+        for curator in libraries.difference(&stored) {
+            work.query("insert into card_libraries (card_id, curator_id) values ($1, $2)")
+                .bind(card.id().as_str())
+                .bind(*curator)
+                .execute()
+                .await?;
+        }
+        for curator in stored.difference(&libraries) {
+            work.query("delete from card_libraries where card_id = $1 and curator_id = $2")
+                .bind(card.id().as_str())
+                .bind(*curator)
+                .execute()
+                .await?;
+        }
         work.record(card);
         work.commit().await?;
         tracing::debug!(card = %card.id(), version = card.version(), "committed");

@@ -3,7 +3,7 @@
 use domain_events::AggregateRoot as _;
 
 use super::*;
-use crate::{app::App, curators::CuratorId, database::Database, problem::Problem};
+use crate::{app::App, curators::CuratorId, database::on_each_database, problem::Problem};
 
 fn curator(id: &str) -> CuratorId {
     id.parse().expect("a curator's id")
@@ -78,6 +78,7 @@ fn a_collection_tells_of_its_beginning_and_of_every_card() {
 fn a_collection_needs_a_name() {
     assert_eq!(Collection::create(curator("ada"), "   ").err(), Some(CollectionError::Name(0)));
     assert_eq!(Collection::create(curator("ada"), &"x".repeat(101)).err(), Some(CollectionError::Name(101)));
+    assert_eq!(Collection::create(curator("ada"), "To\nread").err(), Some(CollectionError::Control('\n')));
 }
 
 #[test]
@@ -95,42 +96,48 @@ fn a_card_takes_addresses_of_web_pages_only() {
 
 #[tokio::test]
 async fn state_and_events_are_committed_together_and_the_card_comes_back_as_it_was() {
-    let app = App::new(Database::in_memory().await.expect("a database")).expect("an application");
-    let (ada, linus) = (curator("ada"), curator("linus"));
-    let id = app.library.create("https://example.com/".parse().expect("a web address")).await.expect("a card");
-    app.library.add(&id, &ada).await.expect("a first time");
-    app.library.add(&id, &linus).await.expect("a first time");
-    app.library.remove(&id, &ada).await.expect("it is there");
+    on_each_database(async |database| {
+        let app = App::new(database).expect("an application");
+        let (ada, linus) = (curator("ada"), curator("linus"));
+        let id = app.library.create("https://example.com/".parse().expect("a web address")).await.expect("a card");
+        app.library.add(&id, &ada).await.expect("a first time");
+        app.library.add(&id, &linus).await.expect("a first time");
+        app.library.remove(&id, &ada).await.expect("it is there");
 
-    let card = app.library.load(&id).await.expect("a card");
-    assert_eq!(card.version(), 3);
-    assert_eq!(card.libraries().iter().collect::<Vec<_>>(), [&linus]);
-    assert!(card.pending_events().is_empty());
-    let again = app.library.create("https://example.com".parse().expect("a web address")).await;
-    assert!(matches!(again, Err(Problem::Duplicate(_))), "{again:?}");
+        let card = app.library.load(&id).await.expect("a card");
+        assert_eq!(card.version(), 3);
+        assert_eq!(card.libraries().iter().collect::<Vec<_>>(), [&linus]);
+        assert!(card.pending_events().is_empty());
+        let again = app.library.create("https://example.com".parse().expect("a web address")).await;
+        assert!(matches!(again, Err(Problem::Duplicate(_))), "{again:?}");
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn requests_that_change_one_card_at_the_same_time_lose_nothing() {
-    let app = App::new(Database::in_memory().await.expect("a database")).expect("an application");
-    let id = app.library.create("https://example.com/".parse().expect("a web address")).await.expect("a card");
-    let requests: Vec<_> = (0..8)
-        .map(|number| {
-            let (library, id) = (app.library.clone(), id.clone());
-            tokio::spawn(async move { library.add(&id, &curator(&format!("curator-{number}"))).await })
-        })
-        .collect();
+    on_each_database(async |database| {
+        let app = App::new(database).expect("an application");
+        let id = app.library.create("https://example.com/".parse().expect("a web address")).await.expect("a card");
+        let requests: Vec<_> = (0..8)
+            .map(|number| {
+                let (library, id) = (app.library.clone(), id.clone());
+                tokio::spawn(async move { library.add(&id, &curator(&format!("curator-{number}"))).await })
+            })
+            .collect();
 
-    // One repetition each: a request that was overtaken twice is told so, and is the client's to repeat.
-    let mut added = 0;
-    for request in requests {
-        match request.await.expect("a request") {
-            Ok(()) => added += 1,
-            Err(problem) => assert!(problem.is_conflict(), "{problem}"),
+        // One repetition each: a request that was overtaken twice is told so, and is the client's to repeat.
+        let mut added = 0;
+        for request in requests {
+            match request.await.expect("a request") {
+                Ok(()) => added += 1,
+                Err(problem) => assert!(problem.is_conflict(), "{problem}"),
+            }
         }
-    }
-    let card = app.library.load(&id).await.expect("a card");
-    assert!(added >= 1);
-    assert_eq!(card.libraries().len(), added);
-    assert_eq!(card.version(), added as u64);
+        let card = app.library.load(&id).await.expect("a card");
+        assert!(added >= 1);
+        assert_eq!(card.libraries().len(), added);
+        assert_eq!(card.version(), added as u64);
+    })
+    .await;
 }

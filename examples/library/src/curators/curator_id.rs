@@ -16,6 +16,8 @@ pub enum InvalidCurator {
     Id(String),
     #[error("a curator's name has 1 to 100 characters, not {0}")]
     Name(usize),
+    #[error("a curator's name is one line of text; there is no place in it for {0:?}")]
+    Control(char),
     #[error("`{0}` can't follow themselves")]
     FollowsThemselves(CuratorId),
 }

@@ -1,10 +1,10 @@
-//! The profiles, kept in SQLite.
+//! The profiles, kept in the database.
 
 use async_trait::async_trait;
 
 use super::{CuratorId, InvalidCurator, Profile, ProfileService};
 use crate::{
-    database::{Database, DatabaseError},
+    database::{Database, DatabaseError, Queries as _},
     problem::Problem,
 };
 
@@ -26,14 +26,18 @@ impl Profiles {
         if !(1..=100).contains(&length) {
             return Err(InvalidCurator::Name(length).into());
         }
+        if let Some(control) = name.chars().find(|character| character.is_control()) {
+            return Err(InvalidCurator::Control(control).into());
+        }
         let mut transaction = self.database.begin().await?;
-        let added = sqlx::query("insert into curators (id, name, is_public) values (?, ?, ?) on conflict do nothing")
+        let added = transaction
+            .query("insert into curators (id, name, is_public) values ($1, $2, $3) on conflict do nothing")
             .bind(id.as_str())
             .bind(name)
             .bind(is_public)
-            .execute(&mut *transaction)
+            .execute()
             .await?;
-        if added.rows_affected() == 0 {
+        if added == 0 {
             return Err(Problem::Duplicate(format!("there is a curator `{id}` already")));
         }
         Ok(transaction.commit().await?)
@@ -47,10 +51,11 @@ impl Profiles {
         self.known(curator).await?;
         self.known(follower).await?;
         let mut transaction = self.database.begin().await?;
-        sqlx::query("insert into followers (curator_id, follower_id) values (?, ?) on conflict do nothing")
+        transaction
+            .query("insert into followers (curator_id, follower_id) values ($1, $2) on conflict do nothing")
             .bind(curator.as_str())
             .bind(follower.as_str())
-            .execute(&mut *transaction)
+            .execute()
             .await?;
         Ok(transaction.commit().await?)
     }
@@ -64,16 +69,19 @@ impl Profiles {
 #[async_trait]
 impl ProfileService for Profiles {
     async fn profile(&self, curator: &CuratorId) -> Result<Option<Profile>, DatabaseError> {
-        let row: Option<(String, bool)> = sqlx::query_as("select name, is_public from curators where id = ?")
+        let row: Option<(String, bool)> = self
+            .database
+            .query("select name, is_public from curators where id = $1")
             .bind(curator.as_str())
-            .fetch_optional(self.database.reader())
+            .fetch_optional()
             .await?;
         let Some((name, is_public)) = row else { return Ok(None) };
-        let followers: Vec<(String,)> =
-            sqlx::query_as("select follower_id from followers where curator_id = ? order by follower_id")
-                .bind(curator.as_str())
-                .fetch_all(self.database.reader())
-                .await?;
+        let followers: Vec<(String,)> = self
+            .database
+            .query("select follower_id from followers where curator_id = $1 order by follower_id")
+            .bind(curator.as_str())
+            .fetch_all()
+            .await?;
         let followers = followers.into_iter().filter_map(|(id,)| id.parse().ok()).collect();
         Ok(Some(Profile { name, is_public, followers }))
     }

@@ -1,4 +1,4 @@
-//! The feeds of this application: rows in SQLite, one for each story and reader.
+//! The feeds of this application: a row for each story and reader.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::{FeedService, Story};
 use crate::{
     curators::CuratorId,
-    database::{Database, DatabaseError},
+    database::{Database, DatabaseError, Queries as _},
 };
 
 /// The feeds of all curators.
@@ -22,11 +22,12 @@ impl Stories {
 
     /// A reader's feed, newest first.
     pub async fn of(&self, reader: &CuratorId) -> Result<Vec<Story>, DatabaseError> {
-        let rows: Vec<(String, String, DateTime<Utc>)> =
-            sqlx::query_as("select key, text, at from feed_stories where reader = ? order by at desc, key limit 100")
-                .bind(reader.as_str())
-                .fetch_all(self.database.reader())
-                .await?;
+        let rows: Vec<(String, String, DateTime<Utc>)> = self
+            .database
+            .query("select key, text, at from feed_stories where reader = $1 order by at desc, key limit 100")
+            .bind(reader.as_str())
+            .fetch_all()
+            .await?;
         Ok(rows.into_iter().map(|(key, text, at)| Story { key, text, at }).collect())
     }
 }
@@ -36,12 +37,15 @@ impl FeedService for Stories {
     async fn publish(&self, story: &Story, readers: &[CuratorId]) -> Result<(), DatabaseError> {
         let mut transaction = self.database.begin().await?;
         for reader in readers {
-            sqlx::query("insert into feed_stories (reader, key, text, at) values (?, ?, ?, ?) on conflict do nothing")
+            transaction
+                .query(
+                    "insert into feed_stories (reader, key, text, at) values ($1, $2, $3, $4) on conflict do nothing",
+                )
                 .bind(reader.as_str())
                 .bind(&story.key)
                 .bind(&story.text)
                 .bind(story.at)
-                .execute(&mut *transaction)
+                .execute()
                 .await?;
         }
         Ok(transaction.commit().await?)
@@ -49,7 +53,7 @@ impl FeedService for Stories {
 
     async fn retract(&self, key: &str) -> Result<(), DatabaseError> {
         let mut transaction = self.database.begin().await?;
-        sqlx::query("delete from feed_stories where key = ?").bind(key).execute(&mut *transaction).await?;
+        transaction.query("delete from feed_stories where key = $1").bind(key).execute().await?;
         Ok(transaction.commit().await?)
     }
 }

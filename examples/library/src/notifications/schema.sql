@@ -3,4 +3,4 @@ create table if not exists notifications (
     recipient text not null,
     text      text not null,
     primary key (event_id, recipient)
-) strict, without rowid;
+);

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     cards::{CardAddedToLibraryEvent, CardId, CardType, CollectionCreatedEvent, CollectionId},
     curators::{Profile, ProfileService},
-    database::Database,
+    database::on_each_database,
 };
 
 /// Everybody has this profile, or there is nobody.
@@ -90,13 +90,16 @@ async fn a_curator_who_is_gone_is_no_reason_to_try_again() {
 
 #[tokio::test]
 async fn a_curator_is_welcomed_to_a_collection_once_however_often_the_event_comes() {
-    let inbox = Arc::new(Inbox::new(Database::in_memory().await.expect("a database")));
-    let event = CollectionCreatedEvent::new(CollectionId::generate(), curator("ada"), "To read".into());
-    let id = AggregateId::from(event.collection_id.to_string());
-    let meta = EventMeta::new(EventId::generate(), CollectionCreatedEvent::NAME, 1, "Collection", id, Utc::now());
-    for _ in 0..3 {
-        welcome_collection(&event, &meta, Service::new(inbox.clone())).await.expect("a notification");
-    }
-    let received = inbox.of(&curator("ada")).await.expect("an inbox");
-    assert_eq!(received, ["Welcome to your new collection, To read"]);
+    on_each_database(async |database| {
+        let inbox = Arc::new(Inbox::new(database));
+        let event = CollectionCreatedEvent::new(CollectionId::generate(), curator("ada"), "To read".into());
+        let id = AggregateId::from(event.collection_id.to_string());
+        let meta = EventMeta::new(EventId::generate(), CollectionCreatedEvent::NAME, 1, "Collection", id, Utc::now());
+        for _ in 0..3 {
+            welcome_collection(&event, &meta, Service::new(inbox.clone())).await.expect("a notification");
+        }
+        let received = inbox.of(&curator("ada")).await.expect("an inbox");
+        assert_eq!(received, ["Welcome to your new collection, To read"]);
+    })
+    .await;
 }

@@ -2,7 +2,8 @@
 //!
 //! A room of its own beside search and feeds: an engine like this is the first thing to be replaced by something
 //! heavier, on machines of its own, and then only the adapter behind [`RecommendationEngine`] and the place where this
-//! group runs change. All it keeps are sets, so hearing of an event twice changes nothing.
+//! group runs change. All it keeps are sets, so hearing of an event twice changes nothing, and what follows from them is
+//! worked out when somebody asks, so it does not matter in which order events of different cards are heard.
 
 pub mod api;
 mod engine;

@@ -2,7 +2,7 @@ create table if not exists taste (
     card_id    text not null,
     curator_id text not null,
     primary key (card_id, curator_id)
-) strict, without rowid;
+);
 
 create index if not exists taste_curator on taste (curator_id);
 
@@ -11,4 +11,4 @@ create table if not exists suggestions (
     card_id    text not null,
     reason     text not null,
     primary key (curator_id, card_id)
-) strict, without rowid;
+);

@@ -10,7 +10,7 @@ mod indexer;
 mod tests;
 
 use async_trait::async_trait;
-pub use index::{Hit, SqliteIndex};
+pub use index::{Hit, TableIndex};
 
 use crate::{
     cards::{CardId, WebUrl},

@@ -3,4 +3,4 @@ create table if not exists search_entries (
     curator_id text not null,
     url        text not null,
     primary key (card_id, curator_id)
-) strict, without rowid;
+);

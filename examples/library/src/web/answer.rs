@@ -9,7 +9,6 @@ use serde_json::json;
 
 use crate::{
     cards::{CardError, CollectionError},
-    database::DatabaseError,
     problem::Problem,
 };
 
@@ -31,7 +30,9 @@ fn kind(problem: &Problem) -> (StatusCode, &'static str) {
     match problem {
         Problem::Url(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_url"),
         Problem::Curator(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_curator"),
-        Problem::Collection(CollectionError::Name(_)) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_name"),
+        Problem::Collection(CollectionError::Name(_) | CollectionError::Control(_)) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid_name")
+        }
         Problem::Unknown { .. } => (StatusCode::NOT_FOUND, "not_found"),
         Problem::Card(CardError::NotInLibrary { .. }) => (StatusCode::NOT_FOUND, "not_in_library"),
         Problem::Collection(CollectionError::NotInCollection { .. }) => (StatusCode::NOT_FOUND, "not_in_collection"),
@@ -40,9 +41,7 @@ fn kind(problem: &Problem) -> (StatusCode, &'static str) {
         | Problem::Duplicate(_) => (StatusCode::CONFLICT, "duplicate"),
         Problem::Rejected(rejected) => (rejected.status, request(rejected.status)),
         conflict if conflict.is_conflict() => (StatusCode::CONFLICT, "conflict"),
-        Problem::Database(DatabaseError::Store(error)) if error.is_temporary() => {
-            (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
-        }
+        Problem::Database(error) if error.is_temporary() => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         Problem::Database(_) | Problem::Corrupt(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     }
 }

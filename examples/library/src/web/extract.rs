@@ -40,6 +40,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Params<
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        refuse_nul(parts)?;
         match axum::extract::Path::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(params)) => Ok(Self(params)),
             Err(rejection) => Err(Rejected { status: rejection.status(), detail: rejection.body_text() }.into()),
@@ -51,9 +52,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        refuse_nul(parts)?;
         match axum::extract::Query::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(Rejected { status: rejection.status(), detail: rejection.body_text() }.into()),
         }
     }
+}
+
+/// No id and no address has a NUL character in it, and not every database can be asked for one.
+fn refuse_nul(parts: &Parts) -> Result<(), Problem> {
+    if parts.uri.path_and_query().is_some_and(|uri| uri.as_str().contains("%00")) {
+        let detail = "there is a NUL character (`%00`) in the address".to_owned();
+        return Err(Rejected { status: StatusCode::BAD_REQUEST, detail }.into());
+    }
+    Ok(())
 }

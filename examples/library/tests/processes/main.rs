@@ -1,7 +1,11 @@
-//! The real program in real processes on one SQLite file: web and workers apart, killed, stopped, and started wrongly.
+//! The real program in real processes on one database: web and workers apart, killed, stopped, and started wrongly.
+//! Here on a SQLite file; in `postgres` on a server.
 
 #![cfg(unix)]
 
+mod books;
+mod inspector;
+mod postgres;
 mod program;
 
 use std::{fs, net::TcpListener, path::Path};
@@ -71,6 +75,24 @@ fn the_demo_delivers_everything() {
     assert_eq!(demo.status.code(), Some(0), "{demo:?}");
     let text = String::from_utf8(demo.stdout).expect("text");
     assert!(text.contains("✓ Everything was delivered: 23 deliveries, none lost, none given up."), "{text}");
+}
+
+#[test]
+fn a_sqlite_url_is_a_file_too_and_an_option_wins_over_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [by_url, by_option] = ["url.db", "option.db"].map(|name| folder.path().join(name));
+    let url = format!("sqlite://{}", by_url.display());
+    let program = Program::start_on(&url, &["--listen", "127.0.0.1:0"]);
+    assert!(program.said().ends_with(&format!(" on {}", by_url.display())), "{}", program.said());
+    Api::of(&program).curators();
+    assert_eq!(program.terminate(), Some(0));
+    assert!(by_url.exists());
+
+    let option = by_option.to_str().expect("a path");
+    let program = Program::start_on("postgres://127.0.0.1:1/nowhere", &["worker", "--database", option]);
+    assert!(program.said().ends_with(&format!(" on {option}")), "{}", program.said());
+    assert_eq!(program.terminate(), Some(0));
+    assert!(by_option.exists());
 }
 
 #[test]

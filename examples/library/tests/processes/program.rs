@@ -23,16 +23,18 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it, and waits until it says that it is ready.
+    /// Starts it on a SQLite file, and waits until it says that it is ready.
     pub(crate) fn start(arguments: &[&str], database: &Path) -> Self {
-        let mut child = command()
-            .args(arguments)
-            .arg("--database")
-            .arg(database)
-            .stdout(Stdio::piped())
-            .env("RUST_LOG", "error")
-            .spawn()
-            .expect("the program starts");
+        Self::ready(command().args(arguments).arg("--database").arg(database))
+    }
+
+    /// Starts it with `DATABASE_URL`, and waits until it says that it is ready.
+    pub(crate) fn start_on(url: &str, arguments: &[&str]) -> Self {
+        Self::ready(command().args(arguments).env("DATABASE_URL", url))
+    }
+
+    fn ready(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).env("RUST_LOG", "error").spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let (said, heard) = mpsc::channel();
         thread::spawn(move || said.send(lines.next()));
@@ -40,7 +42,7 @@ impl Program {
             Ok(Some(Ok(ready))) => Self { child, ready },
             other => {
                 let _ = child.kill();
-                panic!("{arguments:?} did not get ready: {other:?}");
+                panic!("{command:?} did not get ready: {other:?}");
             }
         }
     }
@@ -48,6 +50,21 @@ impl Program {
     /// Runs it to its end.
     pub(crate) fn output(arguments: &[&str]) -> Output {
         command().args(arguments).output().expect("the program starts")
+    }
+
+    /// Runs it with `DATABASE_URL` to its end.
+    pub(crate) fn output_on(url: &str, arguments: &[&str]) -> Output {
+        command().args(arguments).env("DATABASE_URL", url).output().expect("the program starts")
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it said when it was ready.
+    pub(crate) fn said(&self) -> &str {
+        &self.ready
     }
 
     /// SIGKILL: no chance to clean up.
@@ -82,7 +99,9 @@ impl Drop for Program {
 }
 
 fn command() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_library"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_library"));
+    command.env_remove("DATABASE_URL");
+    command
 }
 
 /// An HTTP client.
@@ -110,6 +129,7 @@ impl Api {
         let answer = match (method, body) {
             ("POST", Some(body)) => self.agent.post(url).send_json(body),
             ("PUT", None) => self.agent.put(url).send_empty(),
+            ("DELETE", None) => self.agent.delete(url).call(),
             other => panic!("{other:?} is not a request of these tests"),
         };
         answer.expect(path).body_mut().read_json().unwrap_or_default()
@@ -117,10 +137,18 @@ impl Api {
 }
 
 /// Looks until it holds; panics when the time is up.
-pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, holds: impl FnMut() -> bool) {
+    assert!(comes_true(holds), "within {LIMIT:?}: {what}");
+}
+
+/// Looks until it holds, or the time is up.
+pub(crate) fn comes_true(mut holds: impl FnMut() -> bool) -> bool {
     let until = Instant::now() + LIMIT;
     while !holds() {
-        assert!(Instant::now() < until, "within {LIMIT:?}: {what}");
+        if Instant::now() > until {
+            return false;
+        }
         thread::sleep(Duration::from_millis(5));
     }
+    true
 }

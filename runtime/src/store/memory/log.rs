@@ -1,6 +1,9 @@
 //! The event log: staged in a transaction, published at commit.
 
-use std::{collections::HashSet, ops::Bound};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Bound,
+};
 
 use chrono::{DateTime, Utc};
 
@@ -83,6 +86,21 @@ impl EventLog for MemoryStore {
     async fn fetch(&self, positions: &[i64]) -> Result<Vec<Envelope>> {
         let state = self.state();
         Ok(positions.iter().filter_map(|position| state.log.get(position)).cloned().collect())
+    }
+
+    async fn kinds(&self, limit: usize) -> Result<Vec<(String, u32)>> {
+        let state = self.state();
+        let kind = |event: &Envelope| (event.meta.name.to_string(), event.meta.version);
+        let mut kinds: BTreeSet<_> = state.log.values().rev().take(limit).map(kind).collect();
+        if let (Some((first, _)), Some((last, _))) = (state.log.first_key_value(), state.log.last_key_value()) {
+            let stride = (last - first) / i64::try_from(limit.max(1)).unwrap_or(i64::MAX) + 1;
+            let mut place = *first;
+            while let Some((_, event)) = state.log.range(place..).next() {
+                kinds.insert(kind(event));
+                place += stride;
+            }
+        }
+        Ok(kinds.into_iter().collect())
     }
 
     async fn changed(&self, seen: &mut i64) -> Result<()> {

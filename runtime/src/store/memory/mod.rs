@@ -1,9 +1,10 @@
 //! The store in RAM: for tests, first steps, and programs that need no memory beyond their own life.
 //!
-//! `log` is its event log, `subscription` its positions and leases, `dead_letter` what failed; `state` is what all of
-//! them change under one lock.
+//! `log` is its event log, `subscription` its positions and leases, `dead_letter` what failed, `forget` the end of a
+//! handler; `state` is what all of them change under one lock.
 
 mod dead_letter;
+mod forget;
 mod log;
 mod state;
 mod subscription;

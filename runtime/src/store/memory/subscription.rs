@@ -16,8 +16,8 @@ use crate::{
     store::{
         SubscriptionStore,
         record::{
-            Checkpoint, Claim, Lease, NewSubscription, Node, NodeId, OnceClaim, ParkedState, Position, Renewed,
-            SubscriptionId, SubscriptionState,
+            Checkpoint, Claim, Forgotten, Lease, NewSubscription, Node, NodeId, OnceClaim, ParkedState, Position,
+            Renewed, SubscriptionId, SubscriptionState,
         },
     },
 };
@@ -138,6 +138,10 @@ impl SubscriptionStore for MemoryStore {
             self.announce();
         }
         Ok(found)
+    }
+
+    async fn forget(&self, handler: &str, dead_letters: bool) -> Result<Forgotten> {
+        Ok(self.state().forget(handler, dead_letters))
     }
 }
 

@@ -19,6 +19,9 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 
+/// Behind a proxy, what a session is told when it begins must end with the transaction: the next one is another client's.
+const BEGIN_POOLED: &str = "BEGIN; SET LOCAL jit = off; SET LOCAL enable_seqscan = off";
+
 impl PostgresStore {
     /// Connects to a database by its URL, `postgres://user:password@host:5432/database`, and brings the store's tables
     /// to the version this code needs.
@@ -74,7 +77,7 @@ impl PostgresStore {
             let message = format!("the URL of the PostgreSQL database can't be used: {error}");
             Error::new(ErrorKind::Configuration, message)
         })?;
-        let connect = if options.prepares() { connect } else { connect.statement_cache_capacity(0) };
+        let connect = if options.prepares() { connect } else { for_proxy(connect) };
         // A first connection of its own: a pool would go on trying until its time is over.
         let first = connect.connect().await.map_err(|error| from_sqlx(&place(&connect), error))?;
         let _ = first.close().await;
@@ -111,14 +114,12 @@ impl PostgresStore {
         }
         let prefix = format!("\"{}\".", schema.replace('"', "\"\""));
         let connect = (*pool.connect_options()).clone();
-        let mut ours = connect.clone();
-        if options.prepares() {
-            // A processor's statements are many, short, and made to be answered from an index: compiling them costs more
-            // than it saves, and reading the whole log is never the better plan.
-            ours = ours.options([("jit", "off"), ("enable_seqscan", "off")]);
-        } else {
-            ours = ours.statement_cache_capacity(0);
-        }
+        // A processor's statements are many, short, and made to be answered from an index: compiling them costs more than
+        // it saves, and reading the whole log is never the better plan.
+        let ours = match options.prepares() {
+            true => connect.clone().options([("jit", "off"), ("enable_seqscan", "off")]),
+            false => for_proxy(connect.clone()),
+        };
         let store = Self {
             shared: Arc::new(Shared {
                 // A connection that broke while it was idle costs one failed call, which a processor repeats; a question
@@ -143,6 +144,7 @@ impl PostgresStore {
 
     async fn start(&self) -> Result<()> {
         self.check_server().await?;
+        self.check_sessions().await?;
         match self.shared.options.migrates() {
             true => self.migrate().await?,
             false => self.find_schema().await?,
@@ -160,13 +162,18 @@ impl PostgresStore {
         // another connection, unless they are in one transaction.
         Ok(match self.shared.options.prepares() {
             true => Own::Plain(self.shared.own.acquire().await.context(self)?),
-            false => Own::Held(self.shared.own.begin().await.context(self)?),
+            false => Own::Held(self.own_transaction().await?),
         })
     }
 
     /// A transaction on one of the store's own connections.
     pub(super) async fn own_transaction(&self) -> Result<Transaction<'static, Postgres>> {
-        self.shared.own.begin().await.context(self)
+        let own = &self.shared.own;
+        match self.shared.options.prepares() {
+            true => own.begin().await,
+            false => own.begin_with(BEGIN_POOLED).await,
+        }
+        .context(self)
     }
 }
 
@@ -204,6 +211,12 @@ impl DerefMut for Own {
             Self::Held(transaction) => transaction,
         }
     }
+}
+
+/// No named statement is kept, and nothing is asked for at the start that a proxy must be taught to let pass. (The digits
+/// of floating point numbers are PostgreSQL's default since version 12.)
+fn for_proxy(connect: PgConnectOptions) -> PgConnectOptions {
+    connect.statement_cache_capacity(0).extra_float_digits(None)
 }
 
 fn place(connect: &PgConnectOptions) -> String {

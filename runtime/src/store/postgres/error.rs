@@ -55,6 +55,11 @@ fn explain_code(code: &str, text: &str) -> (ErrorKind, String) {
     match code {
         "40001" | "40P01" => (Unavailable, format!("another transaction was in the way ({text}); repeat this one")),
         "53100" => (Unavailable, "its disk is full; free some space, then the same call succeeds".into()),
+        // A limit or quota for files is none of the errors that PostgreSQL has a code for.
+        "XX000" if text.starts_with("could not extend file") => (
+            Unavailable,
+            format!("its disk is full, or lets no file grow ({text}); free some space, then the same call succeeds"),
+        ),
         "53300" => (
             Unavailable,
             "it has no connection left; use fewer (`PostgresOptions::connections`) or raise its `max_connections`"
@@ -73,6 +78,21 @@ fn explain_code(code: &str, text: &str) -> (ErrorKind, String) {
         "42501" => (Configuration, format!("this role may not do that ({text}); grant it the right")),
         "3D000" => (Configuration, format!("{text}; create it, or name another one in the URL")),
         "54000" | "54001" | "22P05" | "22021" => (InvalidEvent, format!("a value can't be kept ({text})")),
+        "26000" | "42P05" => (
+            Configuration,
+            format!(
+                "{text}: a proxy seems to give its connections to other clients between transactions; use \
+                 `PostgresOptions::transaction_pooling()`, and `persistent(false)` for statements of your own"
+            ),
+        ),
+        "08P01" if text.contains("startup parameter") => (
+            Configuration,
+            format!(
+                "a proxy refuses this connection ({text}); if it pools by transaction, use \
+                 `PostgresOptions::transaction_pooling()`, else let the parameter pass (PgBouncer: \
+                 `ignore_startup_parameters`)"
+            ),
+        ),
         "XX001" | "XX002" => (Corrupt, format!("it is damaged ({text}); restore it from a backup")),
         _ if code.starts_with("28") => (Configuration, format!("{text}; check user and password in the URL")),
         _ if ["08", "53", "57P", "58"].iter().any(|class| code.starts_with(class)) => {
@@ -88,10 +108,15 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_temporary() {
-        for code in ["08006", "40001", "40P01", "53100", "53300", "57014", "57P01", "57P02", "57P03", "25006", "58030"]
-        {
+        for code in [
+            "08006", "40001", "40P01", "53100", "53300", "55P03", "57014", "57P01", "57P02", "57P03", "25006", "25P03",
+            "58030",
+        ] {
             assert_eq!(explain_code(code, "").0, ErrorKind::Unavailable, "{code}");
         }
+        let quota = "could not extend file \"base/5/16400\": Disk quota exceeded";
+        assert_eq!(explain_code("XX000", quota).0, ErrorKind::Unavailable);
+        assert_eq!(explain_code("XX000", "cache lookup failed").0, ErrorKind::Store);
         for (code, kind) in [
             ("28P01", ErrorKind::Configuration),
             ("3D000", ErrorKind::Configuration),
@@ -102,6 +127,9 @@ mod tests {
         ] {
             assert_eq!(explain_code(code, "").0, kind, "{code}");
         }
+        let (kind, text) = explain_code("08P01", "unsupported startup parameter: options");
+        assert!(kind == ErrorKind::Configuration && text.contains("transaction_pooling()"), "{text}");
+        assert_eq!(explain_code("08P01", "server closed the connection").0, ErrorKind::Unavailable);
         assert_eq!(explain_code("42P01", "relation \"event_log\" does not exist").0, ErrorKind::Schema);
         assert_eq!(explain_code("42P01", "relation \"card\" does not exist").0, ErrorKind::Store);
     }

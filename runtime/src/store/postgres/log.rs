@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Row, Transaction, postgres::PgRow};
 
 use super::{
     PostgresStore,
     error::Context,
+    limited,
     row::{envelope, event_columns},
 };
 use crate::{
@@ -83,6 +84,30 @@ impl EventLog for PostgresStore {
             found.insert(event.meta.position, event);
         }
         Ok(positions.iter().filter_map(|position| found.remove(&Some(*position))).collect())
+    }
+
+    async fn kinds(&self, limit: usize) -> Result<Vec<(String, u32)>> {
+        const KINDS: &str = "
+            WITH bounds AS MATERIALIZED (
+                SELECT min(position) AS first, max(position) AS last FROM @.event_log
+            ), spread AS (
+                SELECT generate_series(first, last, (last - first) / $1 + 1) AS place FROM bounds
+            )
+            SELECT * FROM (SELECT event_name, event_version
+                             FROM @.event_log
+                            ORDER BY position DESC
+                            LIMIT $1) newest
+             UNION
+            SELECT e.event_name, e.event_version
+              FROM spread, LATERAL (SELECT event_name, event_version
+                                      FROM @.event_log
+                                     WHERE position >= spread.place
+                                     ORDER BY position
+                                     LIMIT 1) e";
+        let mut own = self.own().await?;
+        let rows = self.query(KINDS).bind(limited(limit.max(1))).fetch_all(&mut *own).await.context(self)?;
+        let kind = |row: &PgRow| Ok((row.try_get(0)?, u32::try_from(row.try_get::<i64, _>(1)?).unwrap_or(0)));
+        rows.iter().map(kind).collect::<Result<_, sqlx::Error>>().context(self)
     }
 
     async fn changed(&self, seen: &mut i64) -> Result<()> {

@@ -1,8 +1,8 @@
 //! The store in a PostgreSQL database: many processes, and many transactions that write at a time.
 //!
 //! `options` and `connect` find the server, `schema` its tables, `server` what has happened to it meanwhile. `log`,
-//! `subscription` and `dead_letter` are the store's traits; `append`, `read`, `wake`, `trim`, `lease`, `checkpoint` and
-//! `inbox` do their longer work. `place` is a position, `snapshot` what it is made of; `row` reads rows, `json` checks
+//! `subscription` and `dead_letter` are the store's traits; `append`, `read`, `wake`, `trim`, `lease`, `checkpoint`,
+//! `inbox` and `forget` do their longer work. `place` is a position, `snapshot` what it is made of; `row` reads rows, `json` checks
 //! payloads, `error` says what PostgreSQL complains about.
 //!
 //! In the statements here `@.` stands for the schema of the store's tables.
@@ -13,6 +13,7 @@ mod connect;
 mod dead_letter;
 mod ensure;
 mod error;
+mod forget;
 mod inbox;
 mod json;
 mod lease;

@@ -90,7 +90,18 @@ impl PostgresOptions {
 
     /// For a proxy that gives a connection to another client after each transaction (PgBouncer in transaction mode):
     /// nothing is left behind in a session, so no `LISTEN` and no prepared statements. Polling finds other processes'
-    /// commits. PgBouncer must let a parameter of the driver pass: `ignore_startup_parameters = extra_float_digits`.
+    /// commits. The proxy needs no settings for it.
+    ///
+    /// sqlx prepares every statement under a name, in units of work and in handlers that take the transaction too; there
+    /// it is yours to say that it shall not, or the proxy's to keep them (PgBouncer 1.21: `max_prepared_statements`):
+    ///
+    /// ```
+    /// # use sqlx::PgConnection;
+    /// async fn count(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    ///     sqlx::query("update totals set cards = cards + 1").persistent(false).execute(connection).await?;
+    ///     Ok(())
+    /// }
+    /// ```
     #[must_use]
     pub fn transaction_pooling(mut self) -> Self {
         self.notifications = false;

@@ -7,7 +7,9 @@
 //! out again: stored positions are as good as ever (each was written by a transaction later than all it speaks of), but
 //! those in the memory of processes are not, so all leases end, and no position moves without a lease.
 
-use sqlx::{PgConnection, Row};
+use std::time::Duration;
+
+use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
 use super::{PostgresStore, error::Context};
 use crate::error::{Error, ErrorKind, Result};
@@ -39,6 +41,9 @@ const REBASE: &str = "
 const END_LEASES: &str = "
     UPDATE @.event_subscription SET owner = NULL, lease_until = '-infinity', fence = fence + 1";
 
+/// How long a session is asked who it is.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 impl PostgresStore {
     /// Refuses servers that can't be written to, or don't know what is used here.
     pub(super) async fn check_server(&self) -> Result<()> {
@@ -61,6 +66,38 @@ impl PostgresStore {
             return Err(Error::new(ErrorKind::Configuration, message));
         }
         Ok(())
+    }
+
+    /// Refuses a proxy that gives a connection to another client after each transaction, where nobody has said that there
+    /// is one: prepared statements and `LISTEN` belong to a session, and would fail now and then. Two clients that meet
+    /// on one session of the server give it away. Where the proxy has many to spare, they may not meet: then `error`
+    /// explains what fails later.
+    pub(super) async fn check_sessions(&self) -> Result<()> {
+        if !self.shared.options.prepares() || !self.shared.options.notifies() {
+            return Ok(());
+        }
+        let mut one = self.shared.own.connect_options().connect().await.context(self)?;
+        let first = session(&mut one).await.context(self)?;
+        let mut other = self.shared.own.begin().await.context(self)?;
+        // Likely the one that `one` has just let go of.
+        let mut is_shared = session(&mut other).await.context(self)? == first;
+        if !is_shared {
+            // A proxy that has no session left to give makes it wait, for the transaction that is open here perhaps.
+            let again = tokio::time::timeout(PATIENCE, session(&mut one)).await;
+            is_shared = again.is_ok_and(|again| again.is_ok_and(|again| again != first));
+        }
+        let _ = other.rollback().await;
+        let _ = one.close_hard().await;
+        if !is_shared {
+            return Ok(());
+        }
+        let message = format!(
+            "PostgreSQL at `{}` is behind a proxy that gives a connection to another client after each transaction; use \
+             `PostgresOptions::transaction_pooling()`, or connect to the server itself (where the proxy keeps prepared \
+             statements for its clients, `notifications(false)` is enough)",
+            self.shared.place
+        );
+        Err(Error::new(ErrorKind::Configuration, message))
     }
 
     /// With a cache, each session draws positions from a stock of its own, and an aggregate's later event can have the
@@ -148,4 +185,9 @@ impl PostgresStore {
         .context(self)?;
         Ok(())
     }
+}
+
+/// The server's process behind a connection; asked without a prepared statement, which may not work yet.
+async fn session(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(connection).await?.try_get(0)
 }

@@ -16,7 +16,7 @@ use crate::{
     store::{
         SubscriptionStore,
         record::{
-            Checkpoint, Claim, Lease, NewSubscription, Node, NodeId, OnceClaim, Renewed, SubscriptionId,
+            Checkpoint, Claim, Forgotten, Lease, NewSubscription, Node, NodeId, OnceClaim, Renewed, SubscriptionId,
             SubscriptionState,
         },
     },
@@ -114,6 +114,10 @@ impl SubscriptionStore for PostgresStore {
         transaction.commit().await.context(self)?;
         self.announce();
         Ok(found)
+    }
+
+    async fn forget(&self, handler: &str, dead_letters: bool) -> Result<Forgotten> {
+        self.forget_handler(handler, dead_letters).await
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     Durability, SqliteStore,
     error::Context,
     limited,
-    row::{envelope, event_columns},
+    row::{envelope, event_columns, kind},
 };
 use crate::{
     error::Result,
@@ -66,6 +66,7 @@ impl EventLog for SqliteStore {
     }
 
     async fn commit(&self, transaction: Self::Transaction) -> Result<()> {
+        self.check_file()?;
         transaction.commit().await.context(self)?;
         self.shared.committed.notify_waiters();
         Ok(())
@@ -115,6 +116,25 @@ impl EventLog for SqliteStore {
             found.insert(event.meta.position, event);
         }
         Ok(positions.iter().filter_map(|position| found.remove(&Some(*position))).collect())
+    }
+
+    async fn kinds(&self, limit: usize) -> Result<Vec<(String, u32)>> {
+        const KINDS: &str = "
+            WITH RECURSIVE bounds AS (
+                SELECT (SELECT min(position) FROM event_log) AS first, (SELECT max(position) FROM event_log) AS last
+            ), spread (place, stride, last) AS (
+                SELECT first, (last - first) / ?1 + 1, last FROM bounds WHERE first IS NOT NULL
+                 UNION ALL
+                SELECT place + stride, stride, last FROM spread WHERE place + stride <= last
+            )
+            SELECT * FROM (SELECT event_name, event_version FROM event_log ORDER BY position DESC LIMIT ?1)
+             UNION
+            SELECT e.event_name, e.event_version
+              FROM spread
+              JOIN event_log e ON e.position = (SELECT min(position) FROM event_log WHERE position >= spread.place)";
+        let limit = limited(limit.max(1));
+        let rows = sqlx::query(KINDS).bind(limit).fetch_all(&self.shared.reader).await.context(self)?;
+        rows.iter().map(kind).collect::<Result<_, _>>().context(self)
     }
 
     async fn changed(&self, seen: &mut i64) -> Result<()> {

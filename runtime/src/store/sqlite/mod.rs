@@ -1,13 +1,15 @@
 //! The store in a SQLite file: the events in the same transaction as the application's own tables, without a server.
 //!
-//! `open` finds the file and `schema` its tables. `log`, `subscription` and `dead_letter` are the store's traits;
-//! `append`, `trim`, `lease`, `checkpoint` and `inbox` do their longer work. `row` reads what may be in a row, `error`
-//! says what SQLite complains about.
+//! `open` finds the file, `file` sees that it stays, `schema` makes its tables. `log`, `subscription` and `dead_letter`
+//! are the store's traits; `append`, `trim`, `lease`, `checkpoint`, `inbox` and `forget` do their longer work. `row` reads
+//! what may be in a row, `error` says what SQLite complains about.
 
 mod append;
 mod checkpoint;
 mod dead_letter;
 mod error;
+mod file;
+mod forget;
 mod inbox;
 mod lease;
 mod log;
@@ -49,6 +51,7 @@ pub struct SqliteStore {
 
 struct Shared {
     path: PathBuf,
+    opened: file::Opened,
     /// One connection: SQLite has one writer at a time, and waiting for it here is fair and costs nothing.
     writer: SqlitePool,
     /// The store's own readers, so that an application that has borrowed all of `queries` can't hold up deliveries.
@@ -59,7 +62,7 @@ struct Shared {
     committed: Notify,
     schema_found: AtomicU32,
     /// Keeps the file of an [`in_memory`](SqliteStore::in_memory) store, until the last clone is gone.
-    private: Option<open::PrivateFile>,
+    private: Option<file::PrivateFile>,
 }
 
 /// What a commit must survive.
@@ -90,15 +93,9 @@ impl SqliteStore {
             Durability::Full => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
             Durability::Process => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
         };
-        match self.shared.writer.begin_with(begin).await {
-            // SQLite ends a transaction by itself after some errors, and the driver then counts one too many for ever:
-            // only a new connection helps.
-            Err(sqlx::Error::InvalidSavePointStatement) => {
-                self.shared.writer.acquire().await.context(self)?.close().await.context(self)?;
-                self.shared.writer.begin_with(begin).await.context(self)
-            }
-            begun => begun.context(self),
-        }
+        let begun = self.shared.writer.begin_with(begin).await.context(self)?;
+        self.check_file()?;
+        Ok(begun)
     }
 }
 

@@ -1,17 +1,24 @@
 //! Finding and opening the file: options, URLs, the connections and their settings.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     str::FromStr,
     sync::{Arc, atomic::AtomicU32},
     time::Duration,
 };
 
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{
+    Connection, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{Shared, SqliteStore, error::from_sqlx};
+use super::{
+    Shared, SqliteStore,
+    error::from_sqlx,
+    file::{Opened, PrivateFile},
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How a SQLite file is opened.
@@ -199,14 +206,20 @@ impl SqliteStore {
             .row_buffer_size(256)
             .statement_cache_capacity(200);
         super::schema::prepare_file(&connect, &options).await.map_err(|error| from_sqlx(&path, error))?;
+        // It is there now: a connection that is opened later must not put an empty file where it was taken away.
+        let connect = connect.create_if_missing(false);
 
         // A file does not go away as a server does: nothing to test before a connection is used.
-        let pool = |connections| SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
+        let pool = |connections| {
+            let pool = SqlitePoolOptions::new().max_connections(connections).test_before_acquire(false);
+            pool.before_acquire(|connection, _| Box::pin(is_sound(connection)))
+        };
         let store = Self {
             shared: Arc::new(Shared {
                 writer: pool(1).idle_timeout(None).max_lifetime(None).connect_lazy_with(connect.clone()),
                 reader: pool(4).connect_lazy_with(connect.clone()),
                 queries: pool(options.read_connections).connect_lazy_with(connect),
+                opened: Opened::at(&path),
                 path,
                 poll_interval: options.poll_interval,
                 committed: Notify::new(),
@@ -222,6 +235,16 @@ impl SqliteStore {
     }
 }
 
+/// SQLite ends a transaction by itself after some errors, such as a full disk, and the driver then counts one too many
+/// for ever: only a new connection helps.
+async fn is_sound(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // What was dropped is rolled back by the connection's thread: after this, it has been.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
+}
+
 impl SqliteOptions {
     pub(super) fn creates(&self) -> bool {
         self.migrate
@@ -229,19 +252,5 @@ impl SqliteOptions {
 
     pub(super) fn patience(&self) -> Duration {
         self.busy_timeout
-    }
-}
-
-/// A file that nobody else knows of, removed when dropped.
-pub(super) struct PrivateFile(PathBuf);
-
-impl Drop for PrivateFile {
-    fn drop(&mut self) {
-        for suffix in ["", "-wal", "-shm"] {
-            let mut file = self.0.clone().into_os_string();
-            file.push(suffix);
-            // It is in the folder for temporary files: what can't be removed now is removed by the system.
-            let _ = std::fs::remove_file(file);
-        }
     }
 }

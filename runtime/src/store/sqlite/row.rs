@@ -110,6 +110,12 @@ pub(super) fn envelope(row: &SqliteRow) -> Result<Envelope, sqlx::Error> {
     Ok(Envelope::new(meta, payload.unwrap_or_default().to_vec()))
 }
 
+/// The name and version in a row of these two.
+pub(super) fn kind(row: &SqliteRow) -> Result<(String, u32), sqlx::Error> {
+    let version = integer(row, 1)?.and_then(|version| u32::try_from(version).ok());
+    Ok((text(row, 0)?.0.into_owned(), version.unwrap_or(0)))
+}
+
 /// The id of an event whose own can't be read: different for every row, so that handling one does not look as if all
 /// had been handled.
 fn stand_in(position: i64) -> Uuid {

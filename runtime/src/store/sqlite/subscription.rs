@@ -11,8 +11,8 @@ use crate::{
     store::{
         SubscriptionStore,
         record::{
-            Checkpoint, Claim, Lease, NewSubscription, Node, NodeId, OnceClaim, Position, Renewed, SubscriptionId,
-            SubscriptionState,
+            Checkpoint, Claim, Forgotten, Lease, NewSubscription, Node, NodeId, OnceClaim, Position, Renewed,
+            SubscriptionId, SubscriptionState,
         },
     },
 };
@@ -121,6 +121,10 @@ impl SubscriptionStore for SqliteStore {
         transaction.commit().await.context(self)?;
         self.shared.committed.notify_waiters();
         Ok(done.rows_affected() > 0)
+    }
+
+    async fn forget(&self, handler: &str, dead_letters: bool) -> Result<Forgotten> {
+        self.forget_handler(handler, dead_letters).await
     }
 }
 

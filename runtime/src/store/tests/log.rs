@@ -22,6 +22,8 @@ on_every_store![
     aggregates_without_versions_never_conflict,
     a_transaction_contains_what_is_committed_and_what_it_wrote,
     only_what_is_there_is_fetched,
+    the_kinds_of_a_short_log_are_all_told,
+    of_a_long_log_the_newest_and_a_spread_are_looked_at,
     a_commit_is_a_change,
     what_a_person_does_is_a_change,
 ];
@@ -256,6 +258,51 @@ async fn is_changed(store: &impl EventLog, seen: &mut i64) -> Result<bool> {
         Ok(changed) => changed.map(|()| true),
         Err(_) => Ok(false),
     }
+}
+
+fn of_kind(name: &str, version: u32) -> Envelope {
+    let mut event = event("a");
+    event.meta.name = name.to_owned().into();
+    event.meta.version = version;
+    event
+}
+
+async fn the_kinds_of_a_short_log_are_all_told<S: Store>(store: S) -> Result<()> {
+    assert!(store.kinds(10).await?.is_empty());
+    let kinds = [("b", 1), ("a", 2), ("a", 1), ("b", 1), ("c", 7), ("a", 2), ("a", 1)];
+    let events: Vec<_> = kinds.iter().map(|(name, version)| of_kind(name, *version)).collect();
+    commit(&store, &events).await?;
+    let mut found = store.kinds(10).await?;
+    found.sort();
+    let found: Vec<_> = found.iter().map(|(name, version)| (&**name, *version)).collect();
+    assert_eq!(found, [("a", 1), ("a", 2), ("b", 1), ("c", 7)]);
+    Ok(())
+}
+
+async fn of_a_long_log_the_newest_and_a_spread_are_looked_at<S: Store>(store: S) -> Result<()> {
+    // Positions 1 to 1000: the spread of ten takes every hundredth, from the first.
+    let mut events: Vec<_> = (1..=1000).map(|_| of_kind("usual", 1)).collect();
+    for (position, name) in [(1, "first"), (501, "on the way"), (551, "between"), (995, "new"), (1000, "newest")] {
+        events[position - 1] = of_kind(name, 1);
+    }
+    commit(&store, &events).await?;
+    let names = async |limit| -> Result<Vec<String>> {
+        let mut names: Vec<_> = store.kinds(limit).await?.into_iter().map(|(name, _)| name).collect();
+        names.sort();
+        Ok(names)
+    };
+    // Not "between": who finds it has looked at more than it may cost.
+    assert_eq!(names(10).await?, ["first", "new", "newest", "on the way", "usual"]);
+    assert_eq!(names(1).await?, ["first", "newest"]);
+
+    // What retention has removed is not in the way: its place is taken by what comes next.
+    let lease = claimed(&store, "a.a").await?;
+    let mut step = Checkpoint::new(lease);
+    step.position = Some(at(550));
+    store.checkpoint(&[step]).await?;
+    assert_eq!(store.trim(Utc::now() + Duration::from_secs(60), 1_000).await?, 550);
+    assert_eq!(names(1).await?, ["between", "newest"]);
+    Ok(())
 }
 
 async fn a_commit_is_a_change<S: Store>(store: S) -> Result<()> {

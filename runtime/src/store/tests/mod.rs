@@ -1,6 +1,7 @@
 //! What the traits promise, as tests that every store here passes.
 
 mod dead_letter;
+mod forget;
 mod log;
 mod retention;
 mod subscription;

@@ -20,12 +20,12 @@
 //! | 1 | business write and events commit together, or roll back together |
 //! | 2, 3 | a late commit is not skipped, an open transaction delays nobody else |
 //! | 4 | of two writers of one aggregate one loses, and learns both versions |
-//! | 5 | two processors share; a killed one is replaced; a frozen one is fenced |
-//! | 6, 7, 8 | isolation, order through retry, park, redrive, discard |
+//! | 5 | two processors share, whatever their clocks say; a killed one is replaced; a frozen one is fenced |
+//! | 6, 7, 8 | isolation, every way to fail, order through retry, park, redrive, discard |
 //! | 9, 10, 11, 12 | crashes: by the event itself, between effect and position, at every step, under load |
 //! | 13 | read the log, replay it for a new handler |
 //! | 14, 15 | retention; dump and restore |
-//! | 16 | values at their limits |
+//! | 16 | values at their limits; events that no handler can be given |
 //!
 //! And the store's own contract, method by method, where the cases above would not show a breach.
 //!
@@ -64,7 +64,7 @@ pub use child::conformance_child;
 pub use harness::StoreHarness;
 pub use memory::MemoryHarness;
 #[cfg(all(unix, feature = "postgres"))]
-pub use postgres::{PostgresHarness, PostgresServer};
+pub use postgres::{PgBouncer, PostgresHarness, PostgresServer};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteHarness;
 pub use stage::{Act, Seen, Stage};
@@ -133,7 +133,9 @@ macro_rules! conformance_store {
                 case_05_two_processors_deliver_each_event_once
                 case_05_a_processor_leaves_alone_what_it_has_no_handler_for
                 case_05_a_lost_lease_is_fenced
+                case_05_clocks_that_jump_change_nothing
                 case_06_a_failing_handler_stands_alone
+                case_06_each_way_to_fail_has_its_own_end
                 case_07_order_holds_through_retries
                 case_08_parked_events_wait_for_redrive
                 case_08_parked_events_wait_for_discard
@@ -143,6 +145,7 @@ macro_rules! conformance_store {
                 case_15_a_restored_dump_goes_on
                 case_16_values_at_their_limits_survive
                 case_16_what_cannot_be_kept_is_refused
+                case_16_what_no_handler_can_be_given_is_a_dead_letter
                 contract_a_claim_excludes_others_until_released
                 contract_a_checkpoint_is_all_or_nothing
                 contract_once_marks_outlive_the_attempt
@@ -151,6 +154,7 @@ macro_rules! conformance_store {
                 contract_partitions_begin_at_the_least_position
                 contract_a_change_is_announced
                 contract_nodes_come_and_go
+                contract_a_retired_handler_is_forgotten
             );
             #[cfg(unix)]
             $crate::conformance_store!(@cases ($connect)

@@ -1,5 +1,13 @@
 //! What only the PostgreSQL store promises: about the server, transactions that are open at a time, and other programs.
 
+#[path = "../../../testkit/conformance/postgres/process.rs"]
+#[allow(
+    clippy::duplicate_mod,
+    dead_code,
+    unreachable_pub,
+    reason = "a file of the test kit, which a store can't name and which may not be built"
+)]
+mod process;
 #[path = "../../../testkit/conformance/postgres/server.rs"]
 #[allow(
     clippy::duplicate_mod,

@@ -76,6 +76,19 @@ async fn nothing_is_left_in_a_session_behind_a_proxy() -> Result<()> {
     Ok(())
 }
 
+/// What a connection of the store's own is told when it begins, a transaction behind a proxy is told each time.
+#[tokio::test]
+async fn the_planner_is_told_the_same_behind_a_proxy() -> Result<()> {
+    const PLANNER: &str = "SELECT current_setting('jit') || ' ' || current_setting('enable_seqscan')";
+    for options in [options(), options().transaction_pooling()] {
+        let store = open(options).await?;
+        let mut own = store.own().await?;
+        let planner = sqlx::query_scalar::<_, String>(PLANNER).persistent(false).fetch_one(&mut *own).await;
+        assert_eq!(planner.expect("the server answers"), "off off");
+    }
+    Ok(())
+}
+
 /// A checkpoint's relaxed durability ends with it: the next transaction of the session is durable again.
 #[tokio::test]
 async fn a_relaxed_commit_relaxes_no_other() -> Result<()> {

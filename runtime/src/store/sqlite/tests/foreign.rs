@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::*;
 use crate::store::{
-    DeadLetterStore, SubscriptionStore,
+    DeadLetterStore, EventLog, SubscriptionStore,
     record::Checkpoint,
     tests::{all, claimed, commit, event, letter},
 };
@@ -65,6 +65,8 @@ async fn an_unreadable_row_has_version_0_and_keeps_its_payload() -> Result<()> {
         let (store, junk) = with_row(COLUMNS, &values).await?;
         assert_eq!((junk.meta.version, junk.meta.position), (0, Some(2)), "{values}");
         assert_eq!(junk.payload, [0xff]);
+        let kinds = store.kinds(10).await?;
+        assert!(kinds.iter().any(|(name, _)| *name == *junk.meta.name), "{values}: {kinds:?}");
 
         // It can be parked, buried and looked at like any other.
         let mut step = Checkpoint::new(claimed(&store, "a.a").await?);

@@ -8,8 +8,8 @@ use crate::{
     store::{
         DeadLetterStore, EventLog, Store, SubscriptionStore,
         record::{
-            AggregateKey, Checkpoint, Claim, DeadLetter, DeadReason, Lease, Marked, NewSubscription, Node, OnceClaim,
-            Parked, ParkedState, Position, SubscriptionId,
+            AggregateKey, Checkpoint, Claim, DeadLetter, DeadReason, Forgotten, Lease, Marked, NewSubscription, Node,
+            OnceClaim, Parked, ParkedState, Position, SubscriptionId,
         },
     },
     testkit::{
@@ -276,4 +276,35 @@ pub async fn contract_nodes_come_and_go<H: StoreHarness>(suite: Suite<H>) {
     store.leave(&row("b").id).await.expect("the store answers");
     let nodes = store.heartbeat(&row("a"), LONG).await.expect("the store answers");
     assert_eq!(names(&nodes), ["a"], "a node that left is still there");
+}
+
+/// What nobody has any more can go, with all there is of it, and holds nothing back from then on.
+pub async fn contract_a_retired_handler_is_forgotten<H: StoreHarness>(suite: Suite<H>) {
+    let (store, envelope) = one_event(&suite).await;
+    let id = new_subscription(&store, "retired", false).await;
+    let forget = async |dead_letters| store.forget(&id.handler, dead_letters).await.expect("the store answers");
+    let lease = claimed(&store, "one", &id, LONG).await.lease;
+    let mut step = Checkpoint::new(lease.clone());
+    step.parked = vec![parked(&envelope, ParkedState::Dead, 3)];
+    let (error, at) = ("broken".to_owned(), envelope.meta.occurred_at);
+    step.dead = vec![DeadLetter::new(Arc::clone(&id.handler), envelope, 3, DeadReason::Permanent, error, at)];
+    assert!(checkpoint(&store, step.clone()).await, "the holder may write");
+
+    assert_eq!(forget(true).await, Forgotten::Alive(node("one")), "under a live lease");
+    store.release(&lease).await.expect("the store answers");
+    let row = Node { id: node("two"), handlers: vec![id.handler.to_string()] };
+    store.heartbeat(&row, LONG).await.expect("the store answers");
+    assert_eq!(forget(true).await, Forgotten::Alive(node("two")), "a live node would make it anew");
+    store.leave(&row.id).await.expect("the store answers");
+    assert_eq!(forget(false).await, Forgotten::DeadLetters(1), "nobody said that they may go");
+
+    let future = chrono::Utc::now() + chrono::Duration::hours(1);
+    assert_eq!(store.trim(future, 10).await.expect("the store answers"), 0, "it still holds the event");
+    assert_eq!(forget(true).await, Forgotten::Gone { parked: 1, dead: 1 }, "nothing is in the way any more");
+    assert_eq!(store.subscriptions().await.expect("the store answers"), [], "its subscription");
+    assert_eq!(store.parked(&id.handler, 10).await.expect("the store answers"), [], "its parked deliveries");
+    assert_eq!(store.dead_letters(None, 10).await.expect("the store answers"), [], "its dead letters");
+    assert!(!checkpoint(&store, step).await, "a holder from before may still write");
+    assert_eq!(store.trim(future, 10).await.expect("the store answers"), 1, "nobody holds the event any more");
+    assert_eq!(forget(false).await, Forgotten::Unknown, "there is nothing left to forget");
 }

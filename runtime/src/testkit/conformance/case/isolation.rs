@@ -6,7 +6,7 @@ use crate::{
         conformance::{
             StoreHarness, cast,
             stage::Act,
-            suite::{LIMIT, Suite, commit, stage, until_true},
+            suite::{LIMIT, Suite, commit, stage, step_of, until_true},
         },
         wait_until_handled, wait_until_settled,
     },
@@ -38,6 +38,53 @@ pub async fn case_06_a_failing_handler_stands_alone<H: StoreHarness>(suite: Suit
     let parked = events.store().parked(&cast::full("second"), 10).await.expect("the store answers");
     assert_eq!(parked, [], "with `on_dead = continue`, nothing waits behind a dead letter");
     running.shutdown().await.expect("the processor stops");
+}
+
+/// What a handler may do beside failing: panic, give up, say that nothing is to be done. Each comes to its own end, the
+/// aggregate goes on, and of a transactional handler's writes only those of the attempt that succeeded are there.
+pub async fn case_06_each_way_to_fail_has_its_own_end<H: StoreHarness>(suite: Suite<H>) {
+    let stage = stage(|seen| match (seen.aggregate.as_str(), seen.step, seen.attempt) {
+        ("panics", 1, 1) => Act::Panic("on purpose"),
+        ("panics", 2, _) => Act::Panic("always"),
+        ("gives-up", 1, _) => Act::Permanent("no such address"),
+        ("declines", 1, _) => Act::Discard("the account is closed"),
+        _ => Act::Done,
+    });
+    let handlers: Vec<_> = [&cast::FIRST].into_iter().chain(H::ledger()).collect();
+    let events = suite.runtime(&stage, &handlers).await;
+    for parcel in ["panics", "gives-up", "declines", "calm"] {
+        commit(&events, parcel, 1..=3).await;
+    }
+    let running = events.processor().start().await.expect("a processor starts");
+    let dead = wait_until_settled(&events, LIMIT).await;
+    running.shutdown().await.expect("the processor stops");
+
+    for handler in handlers.iter().map(|handler| handler.name) {
+        assert_eq!(stage.steps(handler, "panics"), [1, 1, 2, 2, 2, 3], "the attempts of `{handler}`");
+        for parcel in ["gives-up", "declines", "calm"] {
+            assert_eq!(stage.steps(handler, parcel), [1, 2, 3], "the attempts of `{handler}` for {parcel}");
+        }
+        let of_handler = dead.iter().filter(|letter| *letter.handler == *cast::full(handler));
+        let mut ends: Vec<_> = of_handler
+            .map(|letter| {
+                let meta = &letter.envelope.meta;
+                (meta.aggregate_id.to_string(), step_of(&letter.envelope), letter.reason, letter.error.clone())
+            })
+            .collect();
+        ends.sort_by(|one, other| one.0.cmp(&other.0));
+        let expected = [
+            ("gives-up".to_owned(), 1, DeadReason::Permanent, "no such address".to_owned()),
+            ("panics".to_owned(), 2, DeadReason::AttemptsUsedUp, "the handler panicked: always".to_owned()),
+        ];
+        assert_eq!(ends, expected, "the dead letters of `{handler}`");
+    }
+    if suite.capabilities.transactional {
+        let mut effects = suite.harness.effects().await;
+        effects.sort();
+        let kept = ["calm 1", "calm 2", "calm 3", "declines 2", "declines 3", "gives-up 2", "gives-up 3", "panics 1"];
+        let expected: Vec<_> = kept.iter().chain(&["panics 3"]).map(|kept| format!("ledger {kept}")).collect();
+        assert_eq!(effects, expected, "the writes of the transactional handler");
+    }
 }
 
 /// Events 1..5, of which 2 fails twice: 1, 2, 2, 2, 3, 4, 5; another aggregate is through before that.

@@ -6,6 +6,7 @@ mod contract;
 mod crash;
 #[cfg(unix)]
 mod fault_points;
+mod foreign;
 mod gaps;
 mod isolation;
 mod parking;
@@ -25,6 +26,7 @@ pub use contract::*;
 pub use crash::*;
 #[cfg(unix)]
 pub use fault_points::*;
+pub use foreign::*;
 pub use gaps::*;
 pub use isolation::*;
 pub use parking::*;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    clock::Clock,
     event::EventId,
     store::{
         DeadLetterStore, EventLog, SubscriptionStore,
@@ -38,12 +39,7 @@ pub async fn case_05_two_processors_deliver_each_event_once<H: StoreHarness>(sui
     // Half of the events before the subscriptions are spread, half after: the hand-over is in between.
     for step in 1..=20 {
         if step == 11 {
-            until("both processors hold subscriptions", || async {
-                let owners = owners(one.store()).await;
-                let nodes: BTreeSet<_> = owners.values().flatten().collect();
-                if nodes.len() == 2 { Ok(()) } else { Err(format!("{owners:?}")) }
-            })
-            .await;
+            until_shared(one.store()).await;
         }
         for parcel in ["p1", "p2", "p3", "p4"] {
             commit(if step % 2 == 0 { &one } else { &two }, parcel, [step]).await;
@@ -62,6 +58,41 @@ pub async fn case_05_two_processors_deliver_each_event_once<H: StoreHarness>(sui
     }
     let owner = subscription(one.store(), "first").await.owner;
     assert_eq!(owner, None, "a processor that was shut down has not given its lease back");
+}
+
+/// Order comes from the log, and a lease from the store's clock: two processes whose clocks are two centuries apart, one
+/// of which jumps, share as if they were right.
+pub async fn case_05_clocks_that_jump_change_nothing<H: StoreHarness>(suite: Suite<H>) {
+    let stage = stage(|_| Act::Slow(Duration::from_millis(1)));
+    let handlers = [&cast::FIRST, &cast::SECOND, &cast::SPLIT];
+    let at = |text: &str| text.parse().expect("a time");
+    let jumping = Clock::manual(at("1971-01-01T00:00:00Z"));
+    let settings = |clock| move |builder: crate::Builder<H::Store>| builder.lease(Duration::from_secs(3)).clock(clock);
+    let one = suite.runtime_with(&stage, &handlers, settings(jumping.clone())).await;
+    let two = suite.runtime_with(&stage, &handlers, settings(Clock::manual(at("2171-01-01T00:00:00Z")))).await;
+    let running = [
+        one.processor().start().await.expect("the first processor starts"),
+        two.processor().start().await.expect("the second processor starts"),
+    ];
+    for step in 1..=20 {
+        if step == 11 {
+            until_shared(one.store()).await;
+        }
+        jumping.set(at(if step % 4 >= 2 { "2270-01-01T00:00:00Z" } else { "1971-01-01T00:00:00Z" }));
+        for parcel in ["p1", "p2"] {
+            commit(if step % 2 == 0 { &one } else { &two }, parcel, [step]).await;
+        }
+    }
+    wait_until_handled(&one, LIMIT).await;
+    let expected: Vec<u64> = (1..=20).collect();
+    for handler in ["first", "second", "split"] {
+        for parcel in ["p1", "p2"] {
+            assert_eq!(stage.steps(handler, parcel), expected, "the attempts of `{handler}` for {parcel}");
+        }
+    }
+    for processor in running {
+        processor.shutdown().await.expect("a processor stops");
+    }
 }
 
 /// A node of an older release leaves alone what it has no handler for, and does not move it.
@@ -126,6 +157,16 @@ pub async fn case_05_a_lost_lease_is_fenced<H: StoreHarness>(suite: Suite<H>) {
 
 pub(super) fn node(name: &str) -> NodeId {
     NodeId(Arc::from(name))
+}
+
+/// Waits until two nodes hold subscriptions.
+async fn until_shared<S: SubscriptionStore>(store: &S) {
+    until("both processors hold subscriptions", || async {
+        let owners = owners(store).await;
+        let nodes: BTreeSet<_> = owners.values().flatten().collect();
+        if nodes.len() == 2 { Ok(()) } else { Err(format!("{owners:?}")) }
+    })
+    .await;
 }
 
 /// How often each partition's owner is seen; for messages.

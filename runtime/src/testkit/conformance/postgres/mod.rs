@@ -1,5 +1,7 @@
 //! The PostgreSQL store's side of the suite.
 
+mod pgbouncer;
+mod process;
 mod server;
 
 use std::sync::Arc;
@@ -16,8 +18,9 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{DomainEvent, EventMeta, Source},
     handler::{Attempt, HandlerDef, HandlerError, Service},
-    store::PostgresStore,
+    store::{PostgresStore, postgres::PostgresOptions},
 };
+pub use pgbouncer::PgBouncer;
 pub use server::PostgresServer;
 
 /// A [`PostgresStore`] for the suite: `conformance_store!(postgres, connect = PostgresHarness::connect())`.
@@ -27,6 +30,8 @@ pub use server::PostgresServer;
 #[derive(Debug)]
 pub struct PostgresHarness {
     url: String,
+    /// The same database through a proxy that pools by transaction: then the store has no other way to it.
+    pooled_url: Option<String>,
     /// The database goes with this value: not in a child process, which works on its parent's.
     own: Option<Database>,
 }
@@ -36,6 +41,8 @@ struct Database {
     name: String,
     /// A server of its own; else the one that all share.
     server: Option<Arc<PostgresServer>>,
+    /// A proxy of its own; else the one that all share.
+    proxy: Option<PgBouncer>,
 }
 
 impl Database {
@@ -51,7 +58,16 @@ impl PostgresHarness {
     ///
     /// If PostgreSQL is not installed, or the database can't be made.
     pub async fn connect() -> Self {
-        Self::on(None).await
+        Self::empty(None).with_effects().await
+    }
+
+    /// An empty database on that server, which the store reaches through a PgBouncer in transaction mode.
+    ///
+    /// # Panics
+    ///
+    /// As [`connect`](Self::connect), and if PgBouncer is not installed.
+    pub async fn pooled() -> Self {
+        Self::empty(None).behind(None).with_effects().await
     }
 
     /// An empty database on a server of its own, for a test that does something to it.
@@ -60,26 +76,48 @@ impl PostgresHarness {
     ///
     /// As [`connect`](Self::connect).
     pub async fn private(server: Arc<PostgresServer>) -> Self {
-        Self::on(Some(server)).await
+        Self::empty(Some(server)).with_effects().await
     }
 
-    async fn on(server: Option<Arc<PostgresServer>>) -> Self {
-        let harness = Self::empty(server);
-        let table = "create table effects (place bigserial primary key, effect text not null)";
-        sqlx::query(table).execute(&mut harness.connection().await).await.expect("the business table can be made");
-        harness
+    /// The same, reached through a proxy of its own.
+    ///
+    /// # Panics
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn private_pooled(server: Arc<PostgresServer>, proxy: PgBouncer) -> Self {
+        Self::empty(Some(server)).behind(Some(proxy)).with_effects().await
     }
 
     fn empty(server: Option<Arc<PostgresServer>>) -> Self {
-        let database = Database { name: format!("case_{}", uuid::Uuid::now_v7().simple()), server };
+        let database = Database { name: format!("case_{}", uuid::Uuid::now_v7().simple()), server, proxy: None };
         database.server().client("createdb", &[&database.name]);
-        Self { url: database.server().url(&database.name), own: Some(database) }
+        Self { url: database.server().url(&database.name), pooled_url: None, own: Some(database) }
     }
 
-    /// The URL of the database.
+    fn behind(mut self, proxy: Option<PgBouncer>) -> Self {
+        if let Some(database) = &mut self.own {
+            self.pooled_url = Some(proxy.as_ref().unwrap_or_else(|| PgBouncer::shared()).url(&database.name));
+            database.proxy = proxy;
+        }
+        self
+    }
+
+    async fn with_effects(self) -> Self {
+        let table = "create table effects (place bigserial primary key, effect text not null)";
+        sqlx::query(table).execute(&mut self.connection().await).await.expect("the business table can be made");
+        self
+    }
+
+    /// The URL of the database, on the server itself.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The URL of the database through the proxy, if there is one.
+    #[must_use]
+    pub fn pooled_url(&self) -> Option<&str> {
+        self.pooled_url.as_deref()
     }
 
     async fn connection(&self) -> PgConnection {
@@ -102,19 +140,26 @@ impl StoreHarness for PostgresHarness {
     type Store = PostgresStore;
 
     async fn open(&self) -> PostgresStore {
-        PostgresStore::connect(&self.url).await.expect("the database can be opened")
+        let opened = match &self.pooled_url {
+            None => PostgresStore::connect(&self.url).await,
+            Some(url) => PostgresStore::connect_with(url, PostgresOptions::new().transaction_pooling()).await,
+        };
+        opened.expect("the database can be opened")
     }
 
     fn place(&self) -> String {
-        self.url.clone()
+        format!("{} {}", self.url, self.pooled_url.as_deref().unwrap_or_default())
     }
 
     async fn at(place: &str) -> Self {
-        Self { url: place.to_owned(), own: None }
+        let (url, pooled) = place.split_once(' ').expect("a place of this harness");
+        Self { url: url.to_owned(), pooled_url: (!pooled.is_empty()).then(|| pooled.to_owned()), own: None }
     }
 
     async fn write_effect(connection: &mut PgConnection, effect: &str) -> Result<()> {
-        let inserted = sqlx::query("insert into effects (effect) values ($1)").bind(effect).execute(connection).await;
+        // Behind a proxy, a prepared statement would stay where the next transaction does not find it.
+        let insert = sqlx::query("insert into effects (effect) values ($1)").persistent(false);
+        let inserted = insert.bind(effect).execute(connection).await;
         inserted.map(drop).map_err(|error| Error::new(ErrorKind::Store, error.to_string()))
     }
 
@@ -129,13 +174,17 @@ impl StoreHarness for PostgresHarness {
 
     async fn restored(&self) -> Self {
         // Another cluster, whose transaction ids have nothing to do with those of the first.
-        let copy = Self::empty(Some(Arc::new(PostgresServer::private())));
+        let mut copy = Self::empty(Some(Arc::new(PostgresServer::private())));
         let dump = std::env::temp_dir().join(format!("domain-events-{}.sql", uuid::Uuid::now_v7()));
         let file = dump.to_str().expect("a path in UTF-8");
         let (from, to) = (self.own.as_ref().expect("the parent's"), copy.own.as_ref().expect("its own"));
         from.server().client("pg_dump", &["--file", file, &from.name]);
         to.server().client("psql", &["--quiet", "--set", "ON_ERROR_STOP=1", "--file", file, &to.name]);
         std::fs::remove_file(dump).expect("the dump can be removed");
+        if self.pooled_url.is_some() {
+            let proxy = copy.own.as_ref().map(|database| PgBouncer::before(database.server(), &[]));
+            copy = copy.behind(proxy);
+        }
         copy
     }
 }

@@ -4,32 +4,20 @@
 
 use std::{
     fs,
-    io::Write,
-    net::TcpListener,
-    os::unix::{
-        fs::{MetadataExt, chown},
-        process::CommandExt,
-    },
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
+
+use super::process::{PATIENCE, dismiss, folder_of, free_port, kept, log_of, run, unprivileged};
 
 /// What to do where there is no server.
 const INSTALL: &str = "PostgreSQL's server is not installed; on Debian and Ubuntu: \
                        apt-get install -y --no-install-recommends postgresql";
 
-/// The user `nobody`: the server refuses to run as root.
-const NOBODY: u32 = 65_534;
-
-/// How long the server may take to answer: generous, since the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Starts the server, and stops it when told to or when the test process is gone, however it ended: then its end of the
-/// pipe is closed. Removes the folder unless the word is `keep`.
-const KEEPER: &str = r#"folder=$1; shift; "$@" & pid=$!; read -r word; kill -INT $pid 2>/dev/null; wait $pid
-if [ "$word" != keep ]; then cd /; rm -rf "$folder"; fi"#;
+/// How it is stopped: at once, open connections are cut, the data is written down.
+const STOP: &str = "INT";
 
 /// A running server. Dropped, it is stopped and its data removed.
 #[derive(Debug)]
@@ -63,25 +51,54 @@ impl PostgresServer {
     }
 
     fn start(durable: bool) -> Self {
-        let folder =
-            std::env::temp_dir().join(format!("domain-events-postgres-{}-{}", std::process::id(), free_port()));
-        fs::create_dir_all(&folder).expect("a folder can be made for temporary files");
-        if is_root(&folder) {
-            chown(&folder, Some(NOBODY), Some(NOBODY)).expect("root can give a folder away");
-        }
+        let folder = folder_of("postgres");
         let data = folder.join("data");
         let mut initdb = unprivileged(&program("initdb"), &folder);
         initdb.arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);
+        // Small files of the log, so that a limit for all files can be small: see `limit_files`.
+        initdb.arg("--wal-segsize=1");
         run(&mut initdb);
-        let server = Self { folder, port: 0, durable, keeper: Mutex::new(None) };
+        Self::on_free_port(folder, durable)
+    }
+
+    fn on_free_port(folder: PathBuf, durable: bool) -> Self {
+        let mut server = Self { folder, port: 0, durable, keeper: Mutex::new(None) };
         // Another process may take the port in between.
         for _ in 0..5 {
-            let server = Self { port: free_port(), folder: server.folder.clone(), durable, keeper: Mutex::new(None) };
+            server.port = free_port();
             if server.try_start() {
                 return server;
             }
         }
         panic!("the PostgreSQL server does not start; its log:\n{}", server.log());
+    }
+
+    /// A standby that follows this server.
+    ///
+    /// # Panics
+    ///
+    /// If this one does not let itself be copied, or the copy does not start.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let folder = folder_of("postgres");
+        let mut copy = unprivileged(&program("pg_basebackup"), &folder);
+        copy.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]);
+        run(copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-D"]).arg(folder.join("data")));
+        Self::on_free_port(folder, self.durable)
+    }
+
+    /// Makes this standby the primary, under the address of the one that is gone.
+    ///
+    /// # Panics
+    ///
+    /// If it is no standby, or does not start under the other address.
+    #[must_use]
+    pub fn take_over(mut self, gone: &Self) -> Self {
+        run(unprivileged(&program("pg_ctl"), &self.folder).args(["promote", "-w", "-D"]).arg(self.folder.join("data")));
+        self.stop("keep");
+        self.port = gone.port;
+        self.restart();
+        self
     }
 
     /// Starts it again after [`kill`](Self::kill), on the same data and port.
@@ -99,11 +116,8 @@ impl PostgresServer {
     }
 
     fn try_start(&self) -> bool {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.join("log"));
-        let log = log.expect("the server's log can be written");
-        let mut command = unprivileged(Path::new("/bin/sh"), &self.folder);
-        command.args(["-c", KEEPER, "sh"]).arg(&self.folder).arg(program("postgres")).arg("-D");
-        command.arg(self.folder.join("data")).args(["-p", &self.port.to_string()]);
+        let mut command = kept(&self.folder, STOP, &program("postgres"));
+        command.arg("-D").arg(self.folder.join("data")).args(["-p", &self.port.to_string()]);
         let mut set = vec!["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
         if !self.durable {
             set.extend(["fsync=off", "full_page_writes=off"]);
@@ -111,7 +125,6 @@ impl PostgresServer {
         set.iter().for_each(|setting| {
             command.args(["-c", setting]);
         });
-        command.stdin(Stdio::piped()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
         *self.keeper() = Some(command.spawn().expect("a shell can be started"));
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
@@ -166,6 +179,29 @@ impl PostgresServer {
         self.stop("keep");
     }
 
+    /// From now on no file of the server can grow beyond so many bytes, as if its disk were full; `None`: without limit.
+    /// It must be 1 MiB at least: a server that can't write its log ends.
+    ///
+    /// # Panics
+    ///
+    /// If it is not running, or `prlimit` (of util-linux) is missing.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let pid = self.pid().expect("the server is running");
+        // Half a page more: what is written in part is how a disk fills up.
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| (bytes + 4_096).to_string());
+        // As whom the server runs: the processes of others are not to be limited.
+        let set = |pid: u32| {
+            let mut prlimit = unprivileged(Path::new("prlimit"), &self.folder);
+            prlimit.args(["--pid", &pid.to_string(), &format!("--fsize={limit}:")]).output()
+        };
+        let output = set(pid).expect("`prlimit` can be started");
+        assert!(output.status.success(), "prlimit: {}", String::from_utf8_lossy(&output.stderr));
+        // Those that are there already; one may end meanwhile.
+        for child in children(pid) {
+            let _ = set(child);
+        }
+    }
+
     /// Its process id, if it runs.
     fn pid(&self) -> Option<u32> {
         let text = fs::read_to_string(self.folder.join("data/postmaster.pid")).ok()?;
@@ -176,11 +212,9 @@ impl PostgresServer {
     }
 
     fn stop(&self, word: &str) {
-        let Some(mut keeper) = self.keeper().take() else { return };
-        if let Some(mut stdin) = keeper.stdin.take() {
-            let _ = writeln!(stdin, "{word}");
+        if let Some(keeper) = self.keeper().take() {
+            dismiss(keeper, word);
         }
-        let _ = keeper.wait();
     }
 
     fn keeper(&self) -> MutexGuard<'_, Option<Child>> {
@@ -188,14 +222,28 @@ impl PostgresServer {
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        log_of(&self.folder)
     }
 }
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
         self.stop("remove");
+        // It stays behind where the server was killed before.
+        let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// The processes that a process has started.
+fn children(parent: u32) -> Vec<u32> {
+    let is_child = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // `pid (name) state ppid ..`; the name may hold anything.
+        let behind_name = stat.rsplit(')').next().unwrap_or_default();
+        behind_name.split_whitespace().nth(1) == Some(&parent.to_string())
+    };
+    let entries = fs::read_dir("/proc").expect("processes can be listed").flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_child).collect()
 }
 
 /// A program of PostgreSQL: on the path, or where Debian puts the server's.
@@ -209,38 +257,4 @@ fn program(name: &str) -> PathBuf {
     // All of one version, the newest: `initdb` and `postgres` must fit.
     let found = installed.into_iter().rev().chain(on_path).find(|file| file.is_file());
     found.unwrap_or_else(|| panic!("`{name}` was not found. {INSTALL}"))
-}
-
-fn unprivileged(program: &Path, folder: &Path) -> Command {
-    let mut command = Command::new(program);
-    if is_root(Path::new("/proc/self")) {
-        command.uid(NOBODY).gid(NOBODY);
-    }
-    command.current_dir(folder);
-    command
-}
-
-fn is_root(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.uid() == 0)
-}
-
-/// Below the range that the system takes ports of outgoing connections from.
-fn free_port() -> u16 {
-    let seed = Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id()) << 20;
-    let nanos = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(seed, |time| time.as_nanos() as u64 ^ seed);
-    (0..2_000_u64)
-        .map(|step| 20_000 + ((nanos / 1_000 + step * 37) % 12_000) as u16)
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a free port")
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?} can't be started: {error}"));
-    assert!(
-        output.status.success(),
-        "{command:?} failed: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
 }

@@ -1,0 +1,61 @@
+//! A PostgreSQL database, looked at from outside of the program.
+
+use std::collections::BTreeMap;
+
+use domain_events::{PostgresStore, store::SubscriptionStore as _};
+use sqlx::{Connection as _, PgConnection};
+use tokio::runtime::Runtime;
+
+/// One session.
+pub(crate) struct Inspector {
+    runtime: Runtime,
+    connection: PgConnection,
+}
+
+impl Inspector {
+    pub(crate) fn of(url: &str) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let connection = runtime.block_on(PgConnection::connect(url)).expect("the server answers");
+        Self { runtime, connection }
+    }
+
+    pub(crate) fn execute(&mut self, statement: &'static str) {
+        self.runtime.block_on(sqlx::query(statement).execute(&mut self.connection)).expect(statement);
+    }
+
+    pub(crate) fn number(&mut self, query: &'static str) -> i64 {
+        self.runtime.block_on(sqlx::query_scalar(query).fetch_one(&mut self.connection)).expect(query)
+    }
+}
+
+/// Which process runs which handler.
+pub(crate) struct Leases {
+    runtime: Runtime,
+    store: PostgresStore,
+}
+
+impl Leases {
+    pub(crate) fn of(url: &str) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let store = runtime.block_on(PostgresStore::connect(url)).expect("the server answers");
+        Self { runtime, store }
+    }
+
+    /// The process that runs each handler, where there is one.
+    pub(crate) fn holders(&self) -> BTreeMap<String, u32> {
+        let subscriptions = self.runtime.block_on(self.store.subscriptions()).expect("the server answers");
+        let holder = |owner: &str| owner.strip_prefix("pid-")?.split('-').next()?.parse().ok();
+        let held = subscriptions.into_iter().filter_map(|subscription| {
+            let owner = subscription.owner?.to_string();
+            let pid = holder(&owner).unwrap_or_else(|| panic!("`{owner}` does not begin with a process id"));
+            Some((subscription.id.handler.to_string(), pid))
+        });
+        held.collect()
+    }
+
+    /// How many deliveries are outstanding: events behind a position, and parked ones.
+    pub(crate) fn behind(&self) -> u64 {
+        let subscriptions = self.runtime.block_on(self.store.subscriptions()).expect("the server answers");
+        subscriptions.iter().map(|subscription| subscription.lag + subscription.parked).sum()
+    }
+}
