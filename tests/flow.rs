@@ -23,6 +23,8 @@ mod logbook;
 mod operate;
 #[path = "flow/resume.rs"]
 mod resume;
+#[path = "flow/shutdown.rs"]
+mod shutdown;
 #[path = "flow/startup.rs"]
 mod startup;
 #[path = "flow/strangers.rs"]

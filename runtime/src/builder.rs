@@ -104,6 +104,10 @@ impl<S: Store> Builder<S> {
     }
 
     /// How long deliveries that run may go on after the processor was told to stop. Default: 30 seconds.
+    ///
+    /// One that runs longer is cut off at its next `await`, and made again by whoever comes next; the attempt does not
+    /// count. That is written down within another 3 seconds: what kills the process should wait for longer than both. A
+    /// handler that blocks its thread can't be cut off; its subscription is free once the [`lease`](Self::lease) runs out.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.config.grace = grace.min(LONGEST);
         self

@@ -19,7 +19,7 @@ use domain_events::{
 };
 use tokio::sync::Notify;
 
-/// A memory store that halts once after it has read the parked deliveries.
+/// A memory store that halts once after it has read the parked deliveries, or takes no checkpoint any more.
 #[derive(Clone, Default)]
 pub(crate) struct HaltingStore {
     inner: MemoryStore,
@@ -31,6 +31,8 @@ pub(crate) struct Halt {
     pub(crate) armed: AtomicBool,
     pub(crate) reached: Notify,
     pub(crate) go_on: Notify,
+    /// Whether checkpoints are not answered.
+    pub(crate) mute: AtomicBool,
     /// How often the subscriptions were read.
     pub(crate) looks: AtomicU32,
 }
@@ -103,6 +105,9 @@ impl SubscriptionStore for HaltingStore {
         self.inner.release(lease).await
     }
     async fn checkpoint(&self, steps: &[Checkpoint]) -> Result<Vec<bool>> {
+        if self.halt.mute.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         self.inner.checkpoint(steps).await
     }
     async fn claim_once(&self, lease: &Lease, event: EventId, position: i64) -> Result<OnceClaim> {

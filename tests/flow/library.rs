@@ -14,7 +14,7 @@ use domain_events::{
 };
 
 /// The longest any test waits.
-pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 #[aggregate_root]
 pub(crate) struct Card {

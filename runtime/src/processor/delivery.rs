@@ -189,7 +189,7 @@ impl<S: Store> Attempt<S> {
             Outcome::StoreFailed { error } => {
                 tracing::warn!(target: "domain_events::delivery", handler, %error, "the store failed");
             }
-            Outcome::Dead { .. } | Outcome::LeaseLost => {}
+            Outcome::Dead { .. } | Outcome::CutOff | Outcome::LeaseLost => {}
         }
     }
 }

@@ -71,7 +71,7 @@ impl<S: Store> Processor<S> {
     }
 
     /// Runs until `shutdown` resolves, then drains: takes no new work, lets what runs finish within the grace time,
-    /// gives the leases back. [`shutdown_signal`] is the usual `shutdown`.
+    /// gives the leases back; what takes longer is [cut off](crate::Builder::grace). [`shutdown_signal`] is the usual `shutdown`.
     ///
     /// # Errors
     ///

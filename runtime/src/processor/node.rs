@@ -270,6 +270,9 @@ impl<S: Store> Node<S> {
                 tracing::warn!(subscription = %id, "lease lost; another node has it, or will");
                 self.tail.forget().await;
             }
+            Ended::Stuck => tracing::error!(subscription = %id,
+                "a delivery could not be cut off, since it blocks its thread; so that no other one runs beside it, the \
+                 lease is not given back, and runs out by itself"),
             Ended::Stopped => {
                 fault::point("release.before");
                 if let Err(error) = self.context.store.release(&held.lease).await {

@@ -18,6 +18,8 @@ pub(super) enum Outcome {
     Dead { reason: DeadReason, error: String },
     /// The store failed, so the handler was not called, or its work was rolled back: not the handler's fault.
     StoreFailed { error: String },
+    /// The grace time of a shutdown ended first.
+    CutOff,
     /// Another node holds the subscription now.
     LeaseLost,
 }
@@ -45,7 +47,7 @@ pub(super) fn next(outcome: Outcome, attempts: u32, options: &HandlerOptions) ->
     match outcome {
         Outcome::Handled => Next::Settle,
         Outcome::LeaseLost => Next::Leave,
-        Outcome::StoreFailed { .. } => Next::Repeat,
+        Outcome::StoreFailed { .. } | Outcome::CutOff => Next::Repeat,
         Outcome::Dead { reason, error } => Next::Bury { reason, error },
         Outcome::Failed { verdict: Verdict::Discard, .. } => Next::Settle,
         Outcome::Failed { verdict: Verdict::Permanent, error } => Next::Bury { reason: DeadReason::Permanent, error },
@@ -86,8 +88,9 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_store_costs_no_attempt() {
+    fn a_failing_store_and_a_shutdown_cost_no_attempt() {
         let failed = Outcome::StoreFailed { error: "away".to_owned() };
         assert_eq!(next(failed, 3, &OPTIONS), Next::Repeat);
+        assert_eq!(next(Outcome::CutOff, 3, &OPTIONS), Next::Repeat);
     }
 }

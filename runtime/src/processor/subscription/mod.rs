@@ -6,6 +6,7 @@
 mod patience;
 mod progress;
 mod session;
+mod waits;
 
 use std::{sync::Arc, time::Instant};
 
@@ -42,6 +43,8 @@ pub(super) struct Orders {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ended {
     Stopped,
+    /// Told to stop, and a delivery could not be made to.
+    Stuck,
     LeaseLost,
 }
 
@@ -62,6 +65,7 @@ impl<S: Store> Subscription<S> {
             let Some(session) = Session::begin(&mut self).await else { return Ended::LeaseLost };
             match session.run().await {
                 End::Stopped => return Ended::Stopped,
+                End::Stuck => return Ended::Stuck,
                 End::LeaseLost => return Ended::LeaseLost,
                 End::Again { position, crashes } => {
                     self.claim.position = position;

@@ -62,7 +62,7 @@ impl Progress {
         match outcome {
             Outcome::Handled | Outcome::Failed { verdict: Verdict::Discard, .. } => self.pending.once_done.push(event),
             Outcome::Failed { .. } => self.pending.once_failed.push(event),
-            Outcome::Dead { .. } | Outcome::StoreFailed { .. } | Outcome::LeaseLost => {}
+            Outcome::Dead { .. } | Outcome::StoreFailed { .. } | Outcome::CutOff | Outcome::LeaseLost => {}
         }
     }
 

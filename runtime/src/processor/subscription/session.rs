@@ -2,8 +2,6 @@
 
 use std::{
     collections::HashMap,
-    future::Future,
-    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,7 +12,11 @@ use tokio::{
     task::{Id, JoinError, JoinSet},
 };
 
-use super::{Orders, Subscription, patience, progress::Progress};
+use super::{
+    Orders, Subscription, patience,
+    progress::Progress,
+    waits::{Boxed, later, output, sleep_until},
+};
 use crate::{
     handler::{HandlerOptions, OnDead, Verdict},
     processor::{
@@ -30,6 +32,9 @@ use crate::{
     },
 };
 
+/// How long after the grace time deliveries that were cut off may take to end, and the last checkpoint to be written.
+const LAST_WORD: Duration = Duration::from_secs(3);
+
 /// How long a delivery waits whose store failed.
 const STORE_PAUSE: Duration = Duration::from_millis(200);
 
@@ -40,6 +45,8 @@ const CAREFUL: usize = 128;
 /// How a session ended.
 pub(super) enum End {
     Stopped,
+    /// A delivery that was cut off goes on: it holds a thread and never comes to an `await`.
+    Stuck,
     LeaseLost,
     /// A person did something: begin again from what is stored.
     Again {
@@ -47,8 +54,6 @@ pub(super) enum End {
         crashes: u32,
     },
 }
-
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What is remembered between one reading of the stored state and the next.
 pub(super) struct Session<'a, S> {
@@ -117,7 +122,8 @@ impl<'a, S: Store> Session<'a, S> {
         let mut orders: watch::Receiver<Orders> = self.subscription.orders.clone();
         let mut reading: Option<Boxed<Option<Arc<TailPage>>>> = None;
         let mut writing: Option<(Option<Position>, Boxed<bool>)> = None;
-        let mut drain_until: Option<Instant> = None;
+        // Until when what runs may go on; then, until when its end is waited for.
+        let (mut drain_until, mut is_cut_off): (Option<Instant>, bool) = (None, false);
         loop {
             let now = *orders.borrow_and_update();
             if now.lost {
@@ -131,9 +137,10 @@ impl<'a, S: Store> Session<'a, S> {
                     let grace = self.subscription.context.config.grace;
                     drain_until.get_or_insert_with(|| Instant::now() + grace);
                 }
-                let past = drain_until.is_some_and(|until| Instant::now() >= until);
-                if past {
-                    self.abandon();
+                let mut past = drain_until.is_some_and(|until| Instant::now() >= until);
+                if past && !is_cut_off {
+                    self.cut_off();
+                    (drain_until, is_cut_off, past) = (Some(Instant::now() + LAST_WORD), true, false);
                 }
                 let idle = self.running.is_empty() && self.armed.is_empty() && self.arming.is_empty();
                 if idle && let Some(last) = self.progress.window.last_done() {
@@ -142,7 +149,7 @@ impl<'a, S: Store> Session<'a, S> {
                 }
                 if past || (idle && writing.is_none() && self.progress.is_written()) {
                     if now.stop {
-                        return End::Stopped;
+                        return if self.running.is_empty() { End::Stopped } else { End::Stuck };
                     }
                     return End::Again { position: self.kept, crashes: u32::from(self.careful.is_some()) };
                 }
@@ -289,9 +296,12 @@ impl<'a, S: Store> Session<'a, S> {
     /// What follows an attempt; `Break` if the lease is lost.
     fn attempted(&mut self, joined: Result<(Id, Attempted), JoinError>) -> std::ops::ControlFlow<()> {
         let (task, Attempted { outcome, event }) = joined.unwrap_or_else(|error| {
-            // Handlers' panics are caught further in: this is a defect of ours, and must not cost the delivery.
-            let outcome =
-                Outcome::Failed { verdict: Verdict::Retry, error: format!("the delivery's task ended: {error}") };
+            // Handlers' panics are caught further in: one here is a defect of ours, and must not cost the delivery.
+            let failed = || format!("the delivery's task ended: {error}");
+            let outcome = match error.is_cancelled() {
+                true => Outcome::CutOff,
+                false => Outcome::Failed { verdict: Verdict::Retry, error: failed() },
+            };
             (error.id(), Attempted { outcome, event: None })
         });
         let Some((key, attempts, begun)) = self.attempts.remove(&task) else {
@@ -332,16 +342,18 @@ impl<'a, S: Store> Session<'a, S> {
         self.progress.bury(DeadLetter::new(Arc::clone(handler), envelope, attempts, reason, error.to_owned(), now));
     }
 
-    /// Leaves what still runs to the next holder.
-    fn abandon(&mut self) {
+    /// Leaves what still runs to the next holder, as if it had not been tried: its end by this is no fault of its own.
+    fn cut_off(&mut self) {
         if !self.running.is_empty() {
             tracing::warn!(handler = %self.subscription.wired.name, unfinished = self.running.len(),
-                "the grace time is over; what still runs is left to the next holder");
+                "the grace time is over; what still runs is cut off, and left to the next holder");
         }
         self.running.abort_all();
-        self.attempts.clear();
-        self.armed.clear();
-        self.arming.clear();
+        let now = self.subscription.context.clock.now();
+        for job in self.armed.drain(..).chain(self.arming.drain(..)) {
+            let changes = self.lanes.repeat(job.key, true, now);
+            self.progress.apply(changes);
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -369,25 +381,4 @@ fn after_crash(row: Parked, options: &HandlerOptions, now: DateTime<Utc>) -> Par
     let error = format!("its process ended during attempt {}", row.attempts);
     let next_at = later(now, options.backoff.jittered(row.attempts));
     Parked { state: ParkedState::Retrying, next_at, error: Some(error), ..row }
-}
-
-/// The future's output, or never if there is none.
-async fn output<T>(future: Option<&mut Boxed<T>>) -> T {
-    match future {
-        Some(future) => future.await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    if let Some(at) = at {
-        tokio::time::sleep_until(at.into()).await;
-    }
-}
-
-fn later(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
-    chrono::Duration::from_std(wait)
-        .ok()
-        .and_then(|wait| now.checked_add_signed(wait))
-        .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
