@@ -92,11 +92,13 @@ fn handled_event(p: P<'_>, handler: &Handler<'_>, call: &Call<'_>) -> TokenStrea
     arguments.set_span(call.function.span());
     let arguments = TokenTree::Group(arguments);
     let output = output(call.output, &this);
+    // A future that is not `Send` is blamed here: on the user's function, not on the attribute.
+    let run = respan(quote!(#p::run), call.function.span());
     quote! {
         #p::HandledEvent {
             event: #p::handled_event::<#event, #taken>(),
             dependencies: &[#(#p::dependency::<#types>()),*],
-            call: |__call, __cx| #p::run(#p::place(), #function #arguments, #p::output::<#output>(), __cx),
+            call: |__call, __cx| #run(#p::place(), #function #arguments, #p::output::<#output>(), __cx),
         }
     }
 }
