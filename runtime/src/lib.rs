@@ -73,6 +73,7 @@ pub mod processor;
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod transport;
 mod wake;
 mod work;
 

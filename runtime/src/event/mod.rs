@@ -2,16 +2,20 @@
 
 #[doc(hidden)]
 pub mod codec;
+mod dead_reason;
 mod definition;
 mod envelope;
 #[doc(hidden)]
 pub mod fields;
 mod id;
+mod key;
 
 pub use codec::PayloadError;
+pub use dead_reason::DeadReason;
 pub use definition::{AggregateDef, EventDef, Source};
 pub use envelope::{Envelope, EventMeta};
 pub use id::{AggregateId, EventId, ToAggregateId};
+pub use key::{key_of, partition_of};
 
 use std::any::Any;
 

@@ -1,6 +1,7 @@
 //! 3 · Who wants to know: handlers, how they are registered, wired to their services, and called.
 
 mod checks;
+mod decode;
 mod definition;
 mod describe;
 mod inject;
@@ -10,8 +11,10 @@ mod outcome;
 mod registration;
 mod registry;
 mod services;
+mod verdict;
 
 pub(crate) use checks::Declared;
+pub(crate) use decode::{Undeliverable, decode};
 pub use definition::HandlerDef;
 #[doc(hidden)]
 pub use definition::{Begun, Build, HandledEvent, HandlerFuture, Instance, Invocation, build, output, place, run};
@@ -27,3 +30,4 @@ pub(crate) use registration::PROBE;
 pub use registration::{AGGREGATES, EVENTS, HANDLERS};
 pub(crate) use registry::{Connection, Entry, Registry, Resolution, Route, TransactionOffer, Wired};
 pub use services::{FieldFromServices, FromServices, MissingService, Service, ServiceScope, Services, Shared};
+pub(crate) use verdict::{Next, Outcome, next};

@@ -10,16 +10,12 @@ use std::{
     time::Instant,
 };
 
-use super::{
-    Context,
-    tail::{TailEvent, Undeliverable},
-    verdict::Outcome,
-};
+use super::{Context, tail::TailEvent};
 use crate::{
     error::Error,
     event::{AnyEvent, EventMeta},
     fault,
-    handler::{Call, Entry, HandlerError, Verdict, Wired, call, panic_message},
+    handler::{Call, Entry, HandlerError, Outcome, Undeliverable, Verdict, Wired, call, panic_message},
     store::{
         Store,
         record::{DeadReason, Lease, Marked, OnceClaim},

@@ -2,7 +2,7 @@
 //!
 //! A node (one processor of one process) holds leases on subscriptions (`node`). Each subscription it holds is one
 //! task (`subscription`): it reads the log through the shared `tail`, keeps a queue per aggregate (`lanes`), runs
-//! deliveries (`delivery`), decides what follows a failure (`verdict`) and writes what is done through the shared
+//! deliveries (`delivery`), decides what follows a failure (`handler`'s `verdict`) and writes what is done through the shared
 //! checkpoint `desk`. Its position is the end of the done part of its `window`. What is stored and not in the program is
 //! told at the start (`strangers`).
 
@@ -18,7 +18,6 @@ mod strangers;
 mod subscription;
 mod sweep;
 mod tail;
-mod verdict;
 mod window;
 
 pub use shutdown::shutdown_signal;

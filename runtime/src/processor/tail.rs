@@ -11,11 +11,8 @@ use super::{Context, key};
 use crate::{
     error::Result,
     event::{AnyEvent, Envelope, EventDef},
-    handler::{Registry, Resolution},
-    store::{
-        Store,
-        record::{DeadReason, Position},
-    },
+    handler::{Registry, Undeliverable, decode},
+    store::{Store, record::Position},
 };
 
 /// How many pages are kept for subscriptions that come by a little later.
@@ -28,13 +25,6 @@ pub(super) struct TailEvent {
     pub(super) envelope: Envelope,
     pub(super) key: u64,
     decoded: OnceLock<std::result::Result<(&'static EventDef, Arc<AnyEvent>), Undeliverable>>,
-}
-
-/// Why no handler can be given this event.
-#[derive(Debug, Clone)]
-pub(super) struct Undeliverable {
-    pub(super) reason: DeadReason,
-    pub(super) error: String,
 }
 
 impl TailEvent {
@@ -50,36 +40,6 @@ impl TailEvent {
     ) -> std::result::Result<(&'static EventDef, &Arc<AnyEvent>), &Undeliverable> {
         let decoded = self.decoded.get_or_init(|| decode(&self.envelope, registry));
         decoded.as_ref().map(|(def, event)| (*def, event))
-    }
-}
-
-fn decode(
-    envelope: &Envelope,
-    registry: &Registry,
-) -> std::result::Result<(&'static EventDef, Arc<AnyEvent>), Undeliverable> {
-    let meta = &envelope.meta;
-    match registry.resolve(&meta.name, meta.version) {
-        Resolution::Known(def) => match (def.decode)(&envelope.payload) {
-            Ok(event) => Ok((def, event)),
-            Err(error) => Err(Undeliverable {
-                reason: DeadReason::Undecodable,
-                error: format!("the payload is no `{}` of version {}: {error}", meta.name, meta.version),
-            }),
-        },
-        Resolution::UnknownVersion(known) => Err(Undeliverable {
-            reason: DeadReason::UnknownVersion,
-            error: format!(
-                "`{}` is stored in version {}, this program knows version {known:?}",
-                meta.name, meta.version
-            ),
-        }),
-        Resolution::UnknownEvent => Err(Undeliverable {
-            reason: DeadReason::UnknownEvent,
-            error: format!(
-                "no event of this program is named `{}`; if it was renamed, give the new one `alias = \"{0}\"`",
-                meta.name
-            ),
-        }),
     }
 }
 

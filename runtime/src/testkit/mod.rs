@@ -48,6 +48,8 @@ pub mod conformance;
 mod raised;
 mod recorded;
 mod scenario;
+#[cfg(unix)]
+pub mod server;
 mod standing;
 mod wait;
 

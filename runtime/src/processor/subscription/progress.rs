@@ -7,8 +7,8 @@ use std::{
 
 use crate::event::EventId;
 use crate::{
-    handler::Verdict,
-    processor::{lanes::Changes, verdict::Outcome, window::Window},
+    handler::{Outcome, Verdict},
+    processor::{lanes::Changes, window::Window},
     store::record::{Checkpoint, DeadLetter, Lease, Position},
 };
 

@@ -18,13 +18,12 @@ use super::{
     waits::{Boxed, later, output, sleep_until},
 };
 use crate::{
-    handler::{HandlerOptions, OnDead, Verdict},
+    handler::{HandlerOptions, Next, OnDead, Outcome, Verdict, next},
     processor::{
         delivery::{Attempt, Attempted},
         key,
         lanes::{Job, Lanes},
         tail::{TailEvent, TailPage},
-        verdict::{Next, Outcome, next},
     },
     store::{
         Store,

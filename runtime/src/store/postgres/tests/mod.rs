@@ -1,6 +1,6 @@
 //! What only the PostgreSQL store promises: about the server, transactions that are open at a time, and other programs.
 
-#[path = "../../../testkit/conformance/postgres/process.rs"]
+#[path = "../../../testkit/server/process.rs"]
 #[allow(
     clippy::duplicate_mod,
     dead_code,

@@ -1,7 +1,6 @@
 //! The PostgreSQL store's side of the suite.
 
 mod pgbouncer;
-mod process;
 mod server;
 
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use crate::{
     event::{DomainEvent, EventMeta, Source},
     handler::{Attempt, HandlerDef, HandlerError, Service},
     store::{PostgresStore, postgres::PostgresOptions},
+    testkit::server::process,
 };
 pub use pgbouncer::PgBouncer;
 pub use server::PostgresServer;

@@ -19,7 +19,7 @@ use std::{
 const NOBODY: u32 = 65_534;
 
 /// How long a server may take to answer: generous, since the machine may be busy.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts a server, and stops it with a signal when told to or when the test process is gone, however it ended: then its
 /// end of the pipe is closed. Removes the folder unless the word is `keep`.
@@ -27,7 +27,7 @@ const KEEPER: &str = r#"folder=$1; signal=$2; shift 2; "$@" & pid=$!; read -r wo
 wait $pid; if [ "$word" != keep ]; then cd /; rm -rf "$folder"; fi"#;
 
 /// A folder of a server's own, which it may write to whoever it runs as.
-pub(super) fn folder_of(what: &str) -> PathBuf {
+pub(crate) fn folder_of(what: &str) -> PathBuf {
     let name = format!("domain-events-{what}-{}-{}", std::process::id(), free_port());
     let folder = std::env::temp_dir().join(name);
     fs::create_dir_all(&folder).expect("a folder can be made for temporary files");
@@ -38,12 +38,12 @@ pub(super) fn folder_of(what: &str) -> PathBuf {
 }
 
 /// What a server in this folder has said.
-pub(super) fn log_of(folder: &Path) -> String {
+pub(crate) fn log_of(folder: &Path) -> String {
     fs::read_to_string(folder.join("log")).unwrap_or_default()
 }
 
 /// A server's program, to be given its arguments: started, it runs in its folder until it is [dismissed](dismiss).
-pub(super) fn kept(folder: &Path, signal: &str, program: &Path) -> Command {
+pub(crate) fn kept(folder: &Path, signal: &str, program: &Path) -> Command {
     let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("log"));
     let log = log.expect("the server's log can be written");
     let mut command = unprivileged(Path::new("/bin/sh"), folder);
@@ -53,7 +53,7 @@ pub(super) fn kept(folder: &Path, signal: &str, program: &Path) -> Command {
 }
 
 /// Stops a server, and waits until it is gone.
-pub(super) fn dismiss(mut keeper: Child, word: &str) {
+pub(crate) fn dismiss(mut keeper: Child, word: &str) {
     if let Some(mut stdin) = keeper.stdin.take() {
         let _ = writeln!(stdin, "{word}");
     }
@@ -61,7 +61,7 @@ pub(super) fn dismiss(mut keeper: Child, word: &str) {
 }
 
 /// A program that does not run as root.
-pub(super) fn unprivileged(program: &Path, folder: &Path) -> Command {
+pub(crate) fn unprivileged(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     if is_root(Path::new("/proc/self")) {
         command.uid(NOBODY).gid(NOBODY);
@@ -75,7 +75,7 @@ fn is_root(path: &Path) -> bool {
 }
 
 /// Below the range that the system takes ports of outgoing connections from.
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let seed = Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id()) << 20;
     let nanos = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(seed, |time| time.as_nanos() as u64 ^ seed);
     (0..2_000_u64)
@@ -85,7 +85,7 @@ pub(super) fn free_port() -> u16 {
 }
 
 /// Runs a program to its end; panics if it fails.
-pub(super) fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?} can't be started: {error}"));
     assert!(
         output.status.success(),

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{
-    handler::{HandlerOptions, Verdict},
-    store::record::DeadReason,
-};
+use super::{HandlerOptions, Verdict};
+use crate::event::DeadReason;
 
 /// How an attempt ended.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// The handler did it, or had done it before, or said that nothing is to be done.
     Handled,
     /// The handler failed.
@@ -26,7 +24,7 @@ pub(super) enum Outcome {
 
 /// What to do with the delivery.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     Settle,
     /// Again, and the attempt counts.
     Retry {
@@ -43,7 +41,7 @@ pub(super) enum Next {
 }
 
 /// Decides, after `attempts` attempts that count (this one included).
-pub(super) fn next(outcome: Outcome, attempts: u32, options: &HandlerOptions) -> Next {
+pub(crate) fn next(outcome: Outcome, attempts: u32, options: &HandlerOptions) -> Next {
     match outcome {
         Outcome::Handled => Next::Settle,
         Outcome::LeaseLost => Next::Leave,

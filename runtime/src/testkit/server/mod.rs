@@ -1,0 +1,3 @@
+//! Servers of the tests' own: each on a free port of the loopback, in a folder for temporary files, gone with its process.
+
+pub(crate) mod process;
