@@ -155,6 +155,10 @@ macro_rules! conformance_store {
                 contract_a_change_is_announced
                 contract_nodes_come_and_go
                 contract_a_retired_handler_is_forgotten
+                contract_the_inbox_remembers_what_was_handled
+                contract_the_inbox_knows_what_was_begun_once
+                contract_the_inbox_is_trimmed_in_steps
+                contract_the_least_position_is_that_of_the_furthest_behind
             );
             #[cfg(unix)]
             $crate::conformance_store!(@cases ($connect)
