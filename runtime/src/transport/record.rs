@@ -28,13 +28,7 @@ pub struct Outgoing {
 impl Outgoing {
     /// A message; without `traceparent`, which is a field to set.
     #[must_use]
-    pub fn new(
-        id: EventId,
-        event: impl Into<String>,
-        key: impl Into<String>,
-        key_hash: u64,
-        content: Content,
-    ) -> Self {
+    pub fn new(id: EventId, event: impl Into<String>, key: impl Into<String>, key_hash: u64, content: Content) -> Self {
         Self { id, event: event.into(), key: key.into(), key_hash, traceparent: None, content }
     }
 }
