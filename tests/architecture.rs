@@ -23,7 +23,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("handler", &["event"]),
     ("store", &["event"]),
     ("work", &["aggregate", "event", "handler", "store"]),
+    ("transport", &["event"]),
     ("processor", &["event", "handler", "store"]),
+    ("relay", &["event", "handler", "store", "transport"]),
+    ("consumer", &["event", "handler", "store", "transport"]),
     ("admin", &["event", "handler", "store"]),
 ];
 

@@ -8,10 +8,13 @@ use crate::{
     builder::Builder,
     clock::Clock,
     config::Config,
+    consumer::{self, Consumer},
     error::Result,
     handler::{Describe, Registry},
     processor::{Context, Processor},
+    relay::{self, Relay},
     store::{EventLog, MemoryStore, Store},
+    transport::Transport,
     wake::Bell,
     work::{Appended, Cause, DispatchReport, Outbound, UnitOfWork, dispatch},
 };
@@ -126,6 +129,31 @@ impl<S: Store> DomainEvents<S> {
             bell: self.0.bell.clone(),
             switch: self.0.switch.clone(),
             progress: Bell::new(),
+        })
+    }
+
+    /// Publishes the log to a broker: see [`transport::connect`](crate::transport::connect). Nothing runs before its `run`
+    /// or `start`.
+    pub fn relay(&self, transport: Arc<dyn Transport>) -> Relay<S> {
+        Relay::new(relay::Context {
+            store: Arc::clone(&self.0.store),
+            registry: Arc::clone(&self.0.registry),
+            clock: self.0.clock.clone(),
+            config: self.0.config.clone(),
+            bell: self.0.bell.clone(),
+            transport,
+        })
+    }
+
+    /// Runs handlers by what a broker delivers, instead of by the log. Nothing runs before its `run` or `start`.
+    pub fn consumer(&self, transport: Arc<dyn Transport>) -> Consumer<S> {
+        Consumer::new(consumer::Context {
+            store: Arc::clone(&self.0.store),
+            registry: Arc::clone(&self.0.registry),
+            clock: self.0.clock.clone(),
+            config: self.0.config.clone(),
+            transport,
+            inbox: self.0.store.capabilities().durable,
         })
     }
 

@@ -61,6 +61,7 @@ pub mod aggregate;
 mod builder;
 mod clock;
 mod config;
+pub mod consumer;
 #[cfg(any(doc, doctest))]
 pub mod docs;
 mod domain_events;
@@ -70,6 +71,7 @@ mod fault;
 pub mod handler;
 pub mod prelude;
 pub mod processor;
+pub mod relay;
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -89,6 +91,7 @@ pub use aggregate::{AggregateRoot, PendingEvent, PendingEvents};
 pub use builder::Builder;
 pub use clock::{Clock, EnteredClock};
 pub use config::UnknownEvents;
+pub use consumer::{Consumer, RunningConsumer};
 pub use domain_events::DomainEvents;
 pub use domain_events_macros::{DomainEvent, FromServices, aggregate_root, event_handler, handler};
 pub use error::{Error, ErrorKind, Result};
@@ -97,6 +100,7 @@ pub use handler::{
     Attempt, Backoff, FromServices, HandlerError, HandlerOptions, Modules, OnDead, Service, Services, Start,
 };
 pub use processor::{Processor, RunningProcessor, shutdown_signal};
+pub use relay::{Relay, RunningRelay};
 pub use store::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use store::PostgresStore;

@@ -18,7 +18,7 @@ use domain_events::{
         DeadLetterStore, Store, SubscriptionStore,
         record::{
             AggregateKey, Checkpoint, Claim, DeadLetter, DeadReason, NewSubscription, NodeId, Parked, ParkedState,
-            SubscriptionId,
+            StartAt, SubscriptionId,
         },
     },
     testkit,
@@ -43,7 +43,7 @@ async fn strict(event: &CardAddedToLibraryEvent, attempt: Attempt, diary: Servic
 /// Another node takes a subscription, made with this number of partitions.
 async fn elsewhere<S: Store>(events: &DomainEvents<S>, handler: &str, partitions: u16, ttl: Duration) -> Claim {
     let id = SubscriptionId { handler: handler.into(), partition: 0 };
-    let wanted = NewSubscription { id: id.clone(), partitions, aliases: Vec::new(), from_head: false };
+    let wanted = NewSubscription { id: id.clone(), partitions, aliases: Vec::new(), start: StartAt::Beginning };
     events.store().ensure(&[wanted]).await.unwrap();
     events.store().claim(&NodeId("elsewhere".into()), &id, ttl).await.unwrap().unwrap()
 }

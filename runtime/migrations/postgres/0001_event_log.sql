@@ -123,6 +123,17 @@ CREATE TABLE event_inbox (
 
 CREATE INDEX event_inbox_position ON event_inbox (handler, position);
 
+-- Events that a handler has had from a broker: being handled `once` (not done), or handled (done).
+CREATE TABLE event_received (
+    handler  text        NOT NULL,
+    event_id uuid        NOT NULL,
+    done     boolean     NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (handler, event_id)
+);
+
+CREATE INDEX event_received_noted_at ON event_received (noted_at);
+
 -- The processes at work.
 CREATE TABLE event_node (
     id         text        PRIMARY KEY,

@@ -105,6 +105,17 @@ CREATE TABLE event_inbox (
 
 CREATE INDEX event_inbox_position ON event_inbox (handler, position);
 
+-- Events that a handler has had from a broker: being handled `once` (done = 0), or handled (done = 1).
+CREATE TABLE event_received (
+    handler  TEXT    NOT NULL,
+    event_id TEXT    NOT NULL,
+    done     INTEGER NOT NULL,
+    noted_at TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000000Z', 'now')),
+    PRIMARY KEY (handler, event_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX event_received_noted_at ON event_received (noted_at);
+
 -- The processes at work.
 CREATE TABLE event_node (
     id       TEXT    PRIMARY KEY,

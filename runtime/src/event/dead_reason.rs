@@ -18,6 +18,9 @@ pub enum DeadReason {
     UnknownVersion,
     /// Its attempts ended with the end of their process.
     Crashed,
+    /// It stands behind a dead letter of its aggregate, and its handler asks for that to wait (`on_dead = "park"`). Only
+    /// where a broker delivers: a log parks it.
+    Parked,
     /// A `once` handler's process ended during the attempt: whether its effect happened is not known.
     Interrupted,
 }
@@ -33,6 +36,7 @@ impl DeadReason {
             Self::UnknownEvent => "unknown event",
             Self::UnknownVersion => "unknown version",
             Self::Crashed => "crashed its process",
+            Self::Parked => "behind a dead letter",
             Self::Interrupted => "interrupted",
         }
     }
@@ -40,10 +44,18 @@ impl DeadReason {
     /// The reason from its stored form; an unknown one counts as attempts used up.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        [Self::Permanent, Self::Undecodable, Self::UnknownEvent, Self::UnknownVersion, Self::Crashed, Self::Interrupted]
-            .into_iter()
-            .find(|reason| reason.as_str() == text)
-            .unwrap_or(Self::AttemptsUsedUp)
+        [
+            Self::Permanent,
+            Self::Undecodable,
+            Self::UnknownEvent,
+            Self::UnknownVersion,
+            Self::Crashed,
+            Self::Parked,
+            Self::Interrupted,
+        ]
+        .into_iter()
+        .find(|reason| reason.as_str() == text)
+        .unwrap_or(Self::AttemptsUsedUp)
     }
 }
 

@@ -18,7 +18,10 @@ use super::{
     registration::EVENTS,
     services::{ServiceScope, Services, short_type_name},
 };
-use crate::event::EventDef;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::EventDef,
+};
 
 /// One handler, bound to its services.
 pub(crate) struct Wired {
@@ -44,6 +47,15 @@ impl Wired {
     /// The entry for this event, if the handler takes it.
     pub(crate) fn entry(&self, event: &'static EventDef) -> Option<&Entry> {
         self.entries.iter().find(|entry| std::ptr::eq(entry.handled.event, event)).map(|entry| &**entry)
+    }
+
+    /// The names of the events it takes, former ones included.
+    pub(crate) fn event_names(&self) -> Vec<String> {
+        let names = |entry: &Arc<Entry>| {
+            let event = entry.handled.event;
+            std::iter::once(event.name).chain(event.aliases.iter().copied()).map(str::to_owned).collect::<Vec<_>>()
+        };
+        self.entries.iter().flat_map(names).collect()
     }
 
     /// Whether it takes any version of an event of this name.
@@ -157,6 +169,28 @@ impl Registry {
             None => self.explicit_routes.get(&address(event)),
         };
         routes.map_or(&[], Vec::as_slice)
+    }
+
+    /// The handlers of these groups, or all, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// [`Configuration`](ErrorKind::Configuration) for a group that no handler is in.
+    pub(crate) fn in_groups(&self, wanted: Option<&[String]>) -> Result<Vec<Arc<Wired>>> {
+        let Some(wanted) = wanted else { return Ok(self.handlers.clone()) };
+        let groups = self.groups();
+        let mut handlers = Vec::new();
+        for group in wanted {
+            let Some(members) = groups.get(group.as_str()) else {
+                let known: Vec<_> = groups.keys().copied().collect();
+                let message = format!("no handler is in group `{group}`; the groups are: {}", known.join(", "));
+                return Err(Error::new(ErrorKind::Configuration, message));
+            };
+            handlers.extend(members.iter().map(|wired| Arc::clone(wired)));
+        }
+        handlers.sort_by(|a, b| a.name.cmp(&b.name));
+        handlers.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        Ok(handlers)
     }
 
     /// The event an envelope carries.

@@ -1,21 +1,13 @@
 //! One attempt at one delivery: decode, mark where the handler asks for it, call, commit.
 
-use std::{
-    any::Any,
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-    time::Instant,
-};
+use std::{any::Any, sync::Arc, time::Instant};
 
 use super::{Context, tail::TailEvent};
 use crate::{
     error::Error,
     event::{AnyEvent, EventMeta},
     fault,
-    handler::{Call, Entry, HandlerError, Outcome, Undeliverable, Verdict, Wired, call, panic_message},
+    handler::{Call, Entry, HandlerError, Outcome, Undeliverable, Verdict, Wired, call, guarded, outcome},
     store::{
         Store,
         record::{DeadReason, Lease, Marked, OnceClaim},
@@ -58,7 +50,7 @@ impl<S: Store> Attempt<S> {
             },
         };
         let started = Instant::now();
-        let outcome = self.guarded(&event).await;
+        let outcome = guarded(self.attempt(&event)).await;
         self.report(&event, &outcome, started);
         Attempted { outcome, event: Some(event) }
     }
@@ -73,19 +65,6 @@ impl<S: Store> Attempt<S> {
                 Attempted { outcome: outcome(error.to_owned()), event: found.pop().map(TailEvent::new) }
             }
         }
-    }
-
-    /// The application's code also runs where no handler is called: its types are decoded, its errors written. A panic
-    /// there must not lose sight of the event.
-    async fn guarded(&self, event: &TailEvent) -> Outcome {
-        let mut attempt = pin!(self.attempt(event));
-        poll_fn(|cx| {
-            catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(cx))).unwrap_or_else(|panic| {
-                let error = format!("the delivery panicked: {}", panic_message(&*panic));
-                Poll::Ready(Outcome::Failed { verdict: Verdict::Retry, error })
-            })
-        })
-        .await
     }
 
     async fn attempt(&self, event: &TailEvent) -> Outcome {
@@ -192,35 +171,4 @@ impl<S: Store> Attempt<S> {
 
 fn store_failed(error: &Error) -> Outcome {
     Outcome::StoreFailed { error: error.to_string() }
-}
-
-fn outcome(result: Result<(), HandlerError>) -> Outcome {
-    match result {
-        Ok(()) => Outcome::Handled,
-        Err(error) => Outcome::Failed { verdict: error.verdict(), error: clip(error.to_string()) },
-    }
-}
-
-/// The most of a handler's error that is kept, in bytes: every parked delivery has one in memory and in the store.
-const ERROR_BYTES: usize = 4 * 1024;
-
-fn clip(mut error: String) -> String {
-    if error.len() > ERROR_BYTES {
-        let end = error.floor_char_boundary(ERROR_BYTES);
-        error.truncate(end);
-        error.push_str(" ... (cut)");
-    }
-    error
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_error_is_cut_between_two_characters() {
-        let cut = clip("\u{e9}".repeat(5_000));
-        assert!(cut.len() < ERROR_BYTES + 20 && cut.ends_with("\u{e9} ... (cut)"), "{} bytes", cut.len());
-        assert_eq!(clip("short".to_owned()), "short");
-    }
 }

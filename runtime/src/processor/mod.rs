@@ -30,7 +30,7 @@ use crate::{
     clock::Clock,
     config::Config,
     error::{Error, ErrorKind, Result},
-    handler::{Registry, Wired},
+    handler::Registry,
     store::Store,
     wake::Bell,
 };
@@ -93,7 +93,7 @@ impl<S: Store> Processor<S> {
     ///
     /// As for [`run`](Self::run), and any error of the store while it looks how far it is.
     pub async fn drain(self) -> Result<()> {
-        let handlers = self.handlers()?;
+        let handlers = self.context.registry.in_groups(self.groups.as_deref())?;
         let context = Arc::clone(&self.context);
         let mut progress = context.progress.listen();
         let running = self.start().await?;
@@ -108,27 +108,10 @@ impl<S: Store> Processor<S> {
     ///
     /// As for [`run`](Self::run).
     pub async fn start(self) -> Result<RunningProcessor> {
-        let handlers = self.handlers()?;
+        let handlers = self.context.registry.in_groups(self.groups.as_deref())?;
         let (stop, stopped) = watch::channel(false);
         let node = node::Node::join(self.context, handlers).await?;
         Ok(RunningProcessor { stop, task: tokio::spawn(node.run(stopped)) })
-    }
-
-    fn handlers(&self) -> Result<Vec<Arc<Wired>>> {
-        let groups = self.context.registry.groups();
-        let Some(wanted) = &self.groups else { return Ok(self.context.registry.handlers.clone()) };
-        let mut handlers = Vec::new();
-        for group in wanted {
-            let Some(members) = groups.get(group.as_str()) else {
-                let known: Vec<_> = groups.keys().copied().collect();
-                let message = format!("no handler is in group `{group}`; the groups are: {}", known.join(", "));
-                return Err(Error::new(ErrorKind::Configuration, message));
-            };
-            handlers.extend(members.iter().map(|wired| Arc::clone(wired)));
-        }
-        handlers.sort_by(|a, b| a.name.cmp(&b.name));
-        handlers.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        Ok(handlers)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     handler::{Start, Wired},
     store::{
         Store,
-        record::{Claim, Lease, NewSubscription, Node as NodeRow, NodeId, SubscriptionId, SubscriptionState},
+        record::{Claim, Lease, NewSubscription, Node as NodeRow, NodeId, StartAt, SubscriptionId, SubscriptionState},
     },
     wake::Bell,
 };
@@ -308,7 +308,7 @@ fn subscriptions_of(wired: &Wired) -> impl Iterator<Item = NewSubscription> {
         id: SubscriptionId { handler: Arc::clone(&wired.name), partition },
         partitions: wired.options.partitions,
         aliases: wired.def.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
-        from_head: wired.options.start == Start::Now,
+        start: if wired.options.start == Start::Now { StartAt::Head } else { StartAt::Beginning },
     })
 }
 

@@ -1,6 +1,6 @@
 //! 4 · Keep it: the event log, subscriptions with their positions, and what failed.
 //!
-//! Three small traits, all of whose methods a backend must write; [`Store`] is their sum. The backends are leaves: they
+//! Four small traits, all of whose methods a backend must write; [`Store`] is their sum. The backends are leaves: they
 //! know these traits, the rows in [`record`] and the event, and nothing of handlers or the processor. `sql` is either of
 //! two of them, for programs that are told at start-up which database they run on.
 
@@ -40,9 +40,9 @@ use crate::{
 };
 
 /// Everything the framework asks of a database.
-pub trait Store: EventLog + SubscriptionStore + DeadLetterStore {}
+pub trait Store: EventLog + SubscriptionStore + DeadLetterStore + Inbox {}
 
-impl<S: EventLog + SubscriptionStore + DeadLetterStore> Store for S {}
+impl<S: EventLog + SubscriptionStore + DeadLetterStore + Inbox> Store for S {}
 
 /// The append-only log of committed events.
 pub trait EventLog: Send + Sync + 'static {
@@ -198,4 +198,34 @@ pub trait DeadLetterStore: EventLog {
     /// Removes a dead letter for good and releases what is parked behind it; `false` if there is none with this id.
     /// Adds one to the subscription's `revision`.
     fn discard(&self, letter: DeadLetterId) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// What handlers have had from a broker, so that what is delivered again is not handled again. Marks last until they are
+/// trimmed; they have nothing to do with positions in the log.
+pub trait Inbox: EventLog {
+    /// Which of these events this handler has handled.
+    fn received(&self, handler: &str, events: &[EventId]) -> impl Future<Output = Result<Vec<EventId>>> + Send;
+
+    /// Notes that this handler has handled these events; one that is noted already stays so.
+    fn note_received(&self, handler: &str, events: &[EventId]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Notes an event as handled in the transaction of its handler: the mark commits or rolls back with the handler's
+    /// writes. `false` if it was noted before: the handler is not to run. A second transaction that notes the same event
+    /// waits for the first, or fails.
+    fn receive_in(
+        &self,
+        connection: &mut Self::Connection,
+        handler: &str,
+        event: EventId,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Notes, durably and before its handler runs, that an event is being handled `once`. Never
+    /// [`LeaseLost`](OnceClaim::LeaseLost).
+    fn receive_once(&self, handler: &str, event: EventId) -> impl Future<Output = Result<OnceClaim>> + Send;
+
+    /// Takes back what [`receive_once`](Self::receive_once) noted, after an attempt that failed.
+    fn forget_received(&self, handler: &str, events: &[EventId]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes at most `limit` marks made before a time; returns how many.
+    fn trim_received(&self, before: DateTime<Utc>, limit: usize) -> impl Future<Output = Result<usize>> + Send;
 }

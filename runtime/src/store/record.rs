@@ -72,8 +72,20 @@ pub struct NewSubscription {
     pub partitions: u16,
     /// Former full names of the handler.
     pub aliases: Vec<String>,
-    /// Where it begins if it was never seen: at the head of the log instead of its beginning.
-    pub from_head: bool,
+    /// Where it begins if it was never seen.
+    pub start: StartAt,
+}
+
+/// Where a subscription begins that was never seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StartAt {
+    /// At the first event that is still kept.
+    #[default]
+    Beginning,
+    /// Behind the last event.
+    Head,
+    /// Where the one that is furthest behind of all that there are stands; at the beginning where there are none.
+    Least,
 }
 
 /// A process that runs subscriptions. Unique for each start of a processor.

@@ -97,21 +97,22 @@ mod tests {
 
     #[test]
     fn options_are_read_and_a_misspelt_one_is_named() {
-        let mut address = Address::parse("redis://u:p%40ss@h:7/0?prefix=lib&shards=4", &["shards"]).unwrap();
+        let mut address =
+            Address::parse("redis://u:p%40ss@h:7/0?prefix=lib&shards=4", &["shards"]).expect("it can be read");
         assert_eq!(address.prefix, "lib");
-        assert_eq!(address.option::<u16>("shards").unwrap(), Some(4));
+        assert_eq!(address.option::<u16>("shards").expect("it can be read"), Some(4));
         assert_eq!(address.credentials(), Some(("u".to_owned(), "p@ss".to_owned())));
-        let error = Address::parse("redis://h?shard=4", &["shards"]).unwrap_err().to_string();
+        let error = Address::parse("redis://h?shard=4", &["shards"]).expect_err("it is wrong").to_string();
         assert!(error.contains("`shard`") && error.contains("`shards`"), "{error}");
     }
 
     #[test]
     fn a_password_is_never_shown() {
-        let address = Address::parse("amqps://user:secret@host:5671/vhost", &[]).unwrap();
+        let address = Address::parse("amqps://user:secret@host:5671/vhost", &[]).expect("it can be read");
         let shown = format!("{address:?} {}", address.shown());
         assert!(shown.contains("amqps://host:5671/vhost") && !shown.contains("secret"), "{shown}");
         for wrong in ["amqp://user:secret@host:port", "amqp://user:secret@", "amqp://user:secret@h?prefix=a.b"] {
-            let error = Address::parse(wrong, &[]).unwrap_err();
+            let error = Address::parse(wrong, &[]).expect_err("it is wrong");
             assert!(!format!("{error:?}").contains("secret"), "{error:?}");
         }
     }

@@ -12,6 +12,7 @@ mod address;
 mod capabilities;
 #[cfg(feature = "kafka")]
 mod kafka;
+mod link;
 //mod memory;
 pub mod message;
 #[cfg(feature = "nats")]
@@ -24,6 +25,8 @@ mod redis;
 mod url;
 
 pub use capabilities::{Capabilities, Ordering};
+pub use link::Health;
+pub(crate) use link::Link;
 //pub use memory::MemoryTransport;
 pub use url::{Scheme, connect};
 

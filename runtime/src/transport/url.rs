@@ -91,16 +91,17 @@ mod tests {
 
     #[test]
     fn an_address_that_leads_nowhere_says_what_there_is() {
-        let error = connect("redis").unwrap_err().to_string();
+        let error = connect("redis").expect_err("it leads nowhere").to_string();
         assert!(error.contains("no scheme") && error.contains("`nats://`"), "{error}");
-        let error = connect("pigeon://user:secret@loft").unwrap_err().to_string();
+        let error = connect("pigeon://user:secret@loft").expect_err("it leads nowhere").to_string();
         assert!(error.contains("`pigeon`") && error.contains("`kafka://`") && !error.contains("secret"), "{error}");
     }
 
     #[test]
     fn a_backend_that_is_compiled_out_names_its_feature() {
         for scheme in Scheme::ALL.iter().filter(|scheme| !scheme.enabled) {
-            let error = connect(&format!("{}://user:secret@localhost", scheme.name)).unwrap_err().to_string();
+            let error =
+                connect(&format!("{}://user:secret@localhost", scheme.name)).expect_err("it leads nowhere").to_string();
             assert!(error.contains(&format!("feature `{}`", scheme.feature)), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }

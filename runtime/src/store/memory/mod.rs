@@ -6,6 +6,7 @@
 mod dead_letter;
 mod forget;
 mod log;
+mod received;
 mod state;
 mod subscription;
 #[cfg(test)]
@@ -84,6 +85,7 @@ pub struct MemoryTransaction {
 pub struct MemoryConnection {
     events: Vec<Envelope>,
     handled: Vec<Handled>,
+    received: Vec<(Arc<str>, EventId)>,
 }
 
 /// An event marked as handled in a transaction.

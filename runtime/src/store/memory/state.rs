@@ -8,7 +8,7 @@ use std::{
 
 use chrono::Utc;
 
-use super::MemoryConnection;
+use super::{MemoryConnection, received::Received};
 use crate::{
     error::{Error, ErrorKind, Result},
     event::{Envelope, EventId},
@@ -31,6 +31,8 @@ pub(super) struct State {
     /// In the order they came.
     pub(super) dead: Vec<DeadLetter>,
     pub(super) marks: HashMap<(Arc<str>, EventId), Mark>,
+    /// By handler.
+    pub(super) received: HashMap<Arc<str>, HashMap<EventId, Received>>,
     pub(super) nodes: BTreeMap<NodeId, (Node, Instant)>,
 }
 
@@ -110,6 +112,12 @@ impl State {
                 return Err(Error::new(ErrorKind::Conflict, message));
             }
         }
+        for (handler, event) in &staged.received {
+            if self.received.get(handler).and_then(|marks| marks.get(event)).is_some_and(|mark| mark.done) {
+                let message = format!("event {event} was handled by `{handler}` in another transaction meanwhile");
+                return Err(Error::new(ErrorKind::Conflict, message));
+            }
+        }
         let now = Utc::now();
         for mut event in staged.events {
             self.last += 1;
@@ -120,6 +128,9 @@ impl State {
             }
             self.positions.insert(event.meta.id, self.last);
             self.log.insert(self.last, event);
+        }
+        for (handler, event) in staged.received {
+            self.received.entry(handler).or_default().insert(event, Received::now(true));
         }
         for handled in staged.handled {
             let handler = handled.lease.subscription.handler;

@@ -17,7 +17,7 @@ use crate::{
         SubscriptionStore,
         record::{
             Checkpoint, Claim, Forgotten, Lease, NewSubscription, Node, NodeId, OnceClaim, ParkedState, Position,
-            Renewed, SubscriptionId, SubscriptionState,
+            Renewed, StartAt, SubscriptionId, SubscriptionState,
         },
     },
 };
@@ -160,7 +160,12 @@ impl State {
         if old.len() == usize::from(partitions) || old.iter().any(|row| row.is_live(now)) {
             return;
         }
-        let start = if wanted.from_head { self.last } else { 0 };
+        let least = self.subscriptions.values().map(|subscription| subscription.position.after).min();
+        let start = match wanted.start {
+            StartAt::Beginning => 0,
+            StartAt::Head => self.last,
+            StartAt::Least => least.unwrap_or(0),
+        };
         // A greater fence than any before: whoever held one of the old rows must not move a new one.
         let row = Subscription {
             position: Position { after: old.iter().map(|row| row.position.after).min().unwrap_or(start), window: None },

@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use sqlx::{PgConnection, Row};
 
 use super::{PostgresStore, error::Context, place::Place, subscription::place_of};
-use crate::{error::Result, store::record::NewSubscription};
+use crate::{
+    error::Result,
+    store::record::{NewSubscription, StartAt},
+};
 
 const PARTITIONS: &str = "
     SELECT position, seen::text, target::text, target_head, target_wide,
@@ -83,6 +86,14 @@ impl PostgresStore {
         Ok(found)
     }
 
+    /// Where all subscriptions of all handlers stand.
+    async fn all_places(&self, connection: &mut PgConnection) -> Result<Vec<Place>> {
+        const ALL: &str =
+            "SELECT position, seen::text, target::text, target_head, target_wide FROM @.event_subscription";
+        let rows = self.query(ALL).fetch_all(connection).await.context(self)?;
+        rows.iter().map(|row| place_of(row, 0)).collect::<Result<_, _>>().context(self)
+    }
+
     async fn create(&self, connection: &mut PgConnection, wanted: &NewSubscription, head: &Place) -> Result<()> {
         let handler = &*wanted.id.handler;
         let mut old = self.partitions(connection, handler).await?;
@@ -114,8 +125,12 @@ impl PostgresStore {
             }
             None => {
                 let beginning = Place { after: 0, seen: None, target: None };
-                let place = if wanted.from_head { head } else { &beginning };
-                self.place_at(connection, INSERT, handler, partitions, place).await
+                let place = match wanted.start {
+                    StartAt::Beginning => beginning,
+                    StartAt::Head => head.clone(),
+                    StartAt::Least => least(&self.all_places(connection).await?).unwrap_or(beginning),
+                };
+                self.place_at(connection, INSERT, handler, partitions, &place).await
             }
         }
     }

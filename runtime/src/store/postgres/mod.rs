@@ -21,6 +21,7 @@ mod log;
 mod options;
 mod place;
 mod read;
+mod received;
 mod row;
 mod schema;
 mod server;

@@ -5,6 +5,7 @@
 
 mod dead_letter;
 mod log;
+mod received;
 mod subscription;
 
 use sqlx::{Postgres, Sqlite, Transaction};

@@ -14,6 +14,7 @@ mod inbox;
 mod lease;
 mod log;
 mod open;
+mod received;
 mod row;
 mod schema;
 mod subscription;

@@ -11,7 +11,7 @@ use crate::{
     store::{
         SubscriptionStore,
         record::{
-            Checkpoint, Claim, Forgotten, Lease, NewSubscription, Node, NodeId, OnceClaim, Position, Renewed,
+            Checkpoint, Claim, Forgotten, Lease, NewSubscription, Node, NodeId, OnceClaim, Position, Renewed, StartAt,
             SubscriptionId, SubscriptionState,
         },
     },
@@ -166,17 +166,20 @@ impl SqliteStore {
         match old.least {
             Some(least) => self.repartition(connection, handler, partitions, least).await?,
             None => {
-                let start = match wanted.from_head {
-                    true => sqlx::query_scalar(concat!("SELECT ", head!()))
-                        .fetch_one(&mut *connection)
-                        .await
-                        .context(self)?,
-                    false => 0,
+                const LEAST: &str = "SELECT coalesce(min(position), 0) FROM event_subscription";
+                let start = match wanted.start {
+                    StartAt::Beginning => 0,
+                    StartAt::Head => self.number(&mut *connection, concat!("SELECT ", head!())).await?,
+                    StartAt::Least => self.number(&mut *connection, LEAST).await?,
                 };
                 self.insert(connection, handler, partitions, start).await?;
             }
         }
         Ok(())
+    }
+
+    async fn number(&self, connection: &mut SqliteConnection, query: &'static str) -> Result<i64> {
+        sqlx::query_scalar(query).fetch_one(connection).await.context(self)
     }
 
     async fn rename(&self, connection: &mut SqliteConnection, from: &str, to: &Arc<str>) -> Result<()> {

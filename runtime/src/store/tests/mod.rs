@@ -104,7 +104,7 @@ pub(super) fn wanted(handler: &str, partitions: u16) -> Vec<NewSubscription> {
             id: subscription(handler, partition),
             partitions,
             aliases: Vec::new(),
-            from_head: false,
+            start: StartAt::Beginning,
         })
         .collect()
 }

@@ -26,7 +26,7 @@ on_every_store![
 async fn a_new_subscription_begins_where_it_says<S: Store>(store: S) -> Result<()> {
     commit(&store, &[event("a"), event("a")]).await?;
     let mut new = wanted("a.now", 1);
-    new[0].from_head = true;
+    new[0].start = StartAt::Head;
     new.extend(wanted("a.all", 1));
     store.ensure(&new).await?;
     commit(&store, &[event("a")]).await?;

@@ -9,7 +9,7 @@ use crate::{
         DeadLetterStore, EventLog, Store, SubscriptionStore,
         record::{
             AggregateKey, Checkpoint, Claim, DeadLetter, DeadReason, Forgotten, Lease, Marked, NewSubscription, Node,
-            OnceClaim, Parked, ParkedState, Position, SubscriptionId,
+            OnceClaim, Parked, ParkedState, Position, StartAt, SubscriptionId,
         },
     },
     testkit::{
@@ -26,12 +26,13 @@ const LONG: Duration = Duration::from_secs(60);
 fn wanted(handler: &str, partition: u16, partitions: u16, aliases: &[&str]) -> NewSubscription {
     let id = SubscriptionId { handler: Arc::from(cast::full(handler)), partition };
     let aliases = aliases.iter().map(|alias| cast::full(alias)).collect();
-    NewSubscription { id, partitions, aliases, from_head: false }
+    NewSubscription { id, partitions, aliases, start: StartAt::Beginning }
 }
 
 /// A subscription as a processor would make it.
 pub(super) async fn new_subscription<S: Store>(store: &S, handler: &str, from_head: bool) -> SubscriptionId {
-    let new = NewSubscription { from_head, ..wanted(handler, 0, 1, &[]) };
+    let start = if from_head { StartAt::Head } else { StartAt::Beginning };
+    let new = NewSubscription { start, ..wanted(handler, 0, 1, &[]) };
     store.ensure(std::slice::from_ref(&new)).await.expect("a subscription can be made");
     new.id
 }

@@ -1,0 +1,129 @@
+//! One attempt at one delivery: decode, mark in the inbox where the handler asks for it, call, commit.
+
+use std::{any::Any, sync::Arc, time::Instant};
+
+use super::{Context, arrival::Arrival};
+use crate::{
+    error::Error,
+    event::AnyEvent,
+    fault,
+    handler::{Call, Entry, HandlerError, Outcome, Undeliverable, Verdict, Wired, call, guarded, outcome},
+    store::{
+        Store,
+        record::{DeadReason, OnceClaim},
+    },
+};
+
+/// What an attempt needs to know.
+pub(super) struct Attempt<S> {
+    pub(super) context: Arc<Context<S>>,
+    pub(super) wired: Arc<Wired>,
+    pub(super) arrival: Arc<Arrival>,
+    /// From 1.
+    pub(super) number: u32,
+}
+
+impl<S: Store> Attempt<S> {
+    pub(super) async fn make(self) -> Outcome {
+        let started = Instant::now();
+        let outcome = guarded(self.attempt()).await;
+        self.report(&outcome, started);
+        outcome
+    }
+
+    async fn attempt(&self) -> Outcome {
+        let (entry, event) = match self.arrival.event(&self.context.registry) {
+            Ok((def, event)) => match self.wired.entry(def) {
+                Some(entry) => (entry, event),
+                None => return Outcome::Handled,
+            },
+            Err(Undeliverable { reason, error }) => return Outcome::Dead { reason: *reason, error: error.clone() },
+        };
+        if self.wired.transactional {
+            return self.in_transaction(entry, event).await;
+        }
+        let id = self.arrival.envelope.meta.id;
+        if self.wired.options.once {
+            match self.context.store.receive_once(&self.wired.name, id).await {
+                Err(error) => return store_failed(&error),
+                Ok(OnceClaim::Fresh) => {}
+                Ok(OnceClaim::Done | OnceClaim::LeaseLost) => return Outcome::Handled,
+                // A mark that this process could not take back: it knows that the attempt failed.
+                Ok(OnceClaim::Interrupted) if self.number > 1 => {}
+                Ok(OnceClaim::Interrupted) => {
+                    let error = "an attempt was begun and its process ended; this handler runs `once`, so whether the \
+                                 effect happened is for a person to find out: then redrive or discard";
+                    return Outcome::Dead { reason: DeadReason::Interrupted, error: error.to_owned() };
+                }
+            }
+        }
+        fault::point("consume.before");
+        let result = self.call(entry, event, None).await;
+        fault::point("consume.after");
+        if result.is_err() && self.wired.options.once {
+            // A failed attempt left no effect. If the mark stays, the next attempt knows better than it.
+            let _ = self.context.store.forget_received(&self.wired.name, &[id]).await;
+        }
+        outcome(result)
+    }
+
+    /// The handler's writes, and the mark that it made them, commit together.
+    async fn in_transaction(&self, entry: &Entry, event: &Arc<AnyEvent>) -> Outcome {
+        let store = &self.context.store;
+        let mut transaction = match store.begin().await {
+            Ok(transaction) => transaction,
+            Err(error) => return store_failed(&error),
+        };
+        let id = self.arrival.envelope.meta.id;
+        match store.receive_in(S::connection(&mut transaction), &self.wired.name, id).await {
+            Err(error) => return store_failed(&error),
+            Ok(false) => return Outcome::Handled,
+            Ok(true) => {}
+        }
+        let result = self.call(entry, event, Some(S::connection(&mut transaction))).await;
+        if result.is_err() {
+            // The handler's error is the one to tell; dropping the transaction rolls back as well.
+            let _ = store.rollback(transaction).await;
+            return outcome(result);
+        }
+        fault::point("consume.before_commit");
+        let committed = store.commit(transaction).await;
+        fault::point("consume.after_commit");
+        match committed {
+            Ok(()) => Outcome::Handled,
+            // Whether it committed is not known: the next attempt finds the mark, or not.
+            Err(error) => store_failed(&error),
+        }
+    }
+
+    async fn call(
+        &self,
+        entry: &Entry,
+        event: &Arc<AnyEvent>,
+        transaction: Option<&mut (dyn Any + Send)>,
+    ) -> Result<(), HandlerError> {
+        let about = Call { event: &**event, meta: &self.arrival.envelope.meta, attempt: self.number };
+        call(&about, &self.wired, entry, transaction).await
+    }
+
+    fn report(&self, outcome: &Outcome, started: Instant) {
+        let (handler, meta, attempt) = (&*self.wired.name, &self.arrival.envelope.meta, self.number);
+        let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        match outcome {
+            Outcome::Handled => tracing::debug!(target: "domain_events::delivery", handler, event = %meta.name,
+                event_id = %meta.id, aggregate_id = %meta.aggregate_id, attempt, elapsed_us, "handled"),
+            Outcome::Failed { verdict: Verdict::Discard, error } => tracing::info!(target: "domain_events::delivery",
+                handler, event = %meta.name, event_id = %meta.id, attempt, reason = %error, "discarded by its handler"),
+            Outcome::Failed { error, .. } => tracing::warn!(target: "domain_events::delivery", handler,
+                event = %meta.name, event_id = %meta.id, aggregate_id = %meta.aggregate_id, attempt, %error, "failed"),
+            Outcome::StoreFailed { error } => {
+                tracing::warn!(target: "domain_events::delivery", handler, %error, "the store failed");
+            }
+            Outcome::Dead { .. } | Outcome::CutOff | Outcome::LeaseLost => {}
+        }
+    }
+}
+
+fn store_failed(error: &Error) -> Outcome {
+    Outcome::StoreFailed { error: error.to_string() }
+}

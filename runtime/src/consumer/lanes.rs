@@ -1,0 +1,204 @@
+//! A queue per aggregate: within one, deliveries run one at a time and in the order in which they came; across them, in
+//! parallel. Only the first of a queue is ever tried; while it waits for another attempt, the rest waits behind it, and
+//! none of them is settled on the broker. Nothing here does I/O.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use smallvec::SmallVec;
+
+use super::arrival::Arrival;
+use crate::{event::EventId, transport::record::Tag};
+
+/// What a delivery is settled by: more than one where the broker delivered it again meanwhile.
+pub(super) type Tags = SmallVec<[Tag; 1]>;
+
+/// One delivery that is not settled.
+pub(super) struct Item {
+    pub(super) arrival: Arc<Arrival>,
+    pub(super) tags: Tags,
+    /// Attempts that were made.
+    attempts: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Its first can be tried.
+    Ready,
+    /// Its first is being tried.
+    Running,
+    /// Its first is due at a time that stands in `due`.
+    Waiting,
+}
+
+struct Lane {
+    items: VecDeque<Item>,
+    state: State,
+}
+
+/// The first of a queue, to be tried now.
+pub(super) struct Job {
+    pub(super) key: u64,
+    pub(super) arrival: Arc<Arrival>,
+    /// Attempts made before this one.
+    pub(super) attempts: u32,
+}
+
+/// All queues that have something in them.
+#[derive(Default)]
+pub(super) struct Lanes {
+    lanes: HashMap<u64, Lane>,
+    ready: VecDeque<u64>,
+    due: BTreeSet<(Instant, u64)>,
+    /// In which queue an event is.
+    events: HashMap<EventId, u64>,
+}
+
+impl Lanes {
+    /// How many deliveries are held.
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Takes a delivery in; one whose event is held already only adds its tag.
+    pub(super) fn admit(&mut self, arrival: Arc<Arrival>, tag: Tag) {
+        let (id, key) = (arrival.envelope.meta.id, arrival.key);
+        if let Some(held) = self.events.get(&id)
+            && let Some(item) =
+                self.lanes.get_mut(held).and_then(|lane| lane.items.iter_mut().find(|item| item.id() == id))
+        {
+            item.tags.push(tag);
+            return;
+        }
+        self.events.insert(id, key);
+        let item = Item { arrival, tags: SmallVec::from([tag]), attempts: 0 };
+        let lane = self.lanes.entry(key).or_insert_with(|| {
+            self.ready.push_back(key);
+            Lane { items: VecDeque::new(), state: State::Ready }
+        });
+        lane.items.push_back(item);
+    }
+
+    /// Lets those be tried that are due.
+    pub(super) fn wake(&mut self, now: Instant) {
+        while let Some((at, key)) = self.due.first().copied()
+            && at <= now
+        {
+            self.due.remove(&(at, key));
+            if let Some(lane) = self.lanes.get_mut(&key).filter(|lane| lane.state == State::Waiting) {
+                lane.state = State::Ready;
+                self.ready.push_back(key);
+            }
+        }
+    }
+
+    /// When the next one is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The next delivery to try; its queue runs from now on.
+    pub(super) fn start(&mut self) -> Option<Job> {
+        loop {
+            let key = self.ready.pop_front()?;
+            // A queue that was cleared meanwhile is gone, or is another one.
+            if let Some(lane) = self.lanes.get_mut(&key).filter(|lane| lane.state == State::Ready)
+                && let Some(item) = lane.items.front()
+            {
+                lane.state = State::Running;
+                return Some(Job { key, arrival: Arc::clone(&item.arrival), attempts: item.attempts });
+            }
+        }
+    }
+
+    /// The running delivery is over, one way or the other: takes it out.
+    pub(super) fn finish(&mut self, key: u64) -> Option<Item> {
+        let lane = self.lanes.get_mut(&key)?;
+        let item = lane.items.pop_front()?;
+        self.events.remove(&item.id());
+        if lane.items.is_empty() {
+            self.lanes.remove(&key);
+        } else {
+            lane.state = State::Ready;
+            self.ready.push_back(key);
+        }
+        Some(item)
+    }
+
+    /// The running delivery is to be tried again at this time, after so many attempts that count.
+    pub(super) fn again(&mut self, key: u64, attempts: u32, at: Instant) {
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            if let Some(item) = lane.items.front_mut() {
+                item.attempts = attempts;
+            }
+            lane.state = State::Waiting;
+            self.due.insert((at, key));
+        }
+    }
+
+    /// Takes everything out of a queue that does not run.
+    pub(super) fn clear(&mut self, key: u64) -> Vec<Item> {
+        let items = self.lanes.remove(&key).map_or_else(VecDeque::new, |lane| lane.items);
+        for item in &items {
+            self.events.remove(&item.id());
+        }
+        items.into()
+    }
+
+    /// Everything that is held, queue by queue.
+    pub(super) fn take_all(&mut self) -> Vec<Item> {
+        self.ready.clear();
+        self.due.clear();
+        self.events.clear();
+        self.lanes.drain().flat_map(|(_, lane)| lane.items).collect()
+    }
+}
+
+impl Item {
+    fn id(&self) -> EventId {
+        self.arrival.envelope.meta.id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::consumer::arrival::tests::arrival;
+
+    #[test]
+    fn the_second_of_an_aggregate_waits_for_the_first_however_long_it_takes() {
+        let mut lanes = Lanes::default();
+        let (first, second, other) = (arrival("c1"), arrival("c1"), arrival("c2"));
+        for (tag, arrival) in [&first, &second, &other].into_iter().enumerate() {
+            lanes.admit(Arc::clone(arrival), Tag(tag as u64));
+        }
+        let job = lanes.start().expect("there is one");
+        assert_eq!(job.arrival.envelope.meta.id, first.envelope.meta.id);
+        assert_eq!(lanes.start().expect("there is one").arrival.envelope.meta.id, other.envelope.meta.id);
+        assert!(lanes.start().is_none());
+        let at = Instant::now() + Duration::from_secs(9);
+        lanes.again(job.key, 1, at);
+        assert!(lanes.start().is_none());
+        lanes.wake(at);
+        assert_eq!(lanes.start().expect("there is one").attempts, 1);
+        assert!(lanes.finish(job.key).is_some());
+        assert_eq!(lanes.start().expect("there is one").arrival.envelope.meta.id, second.envelope.meta.id);
+    }
+
+    #[test]
+    fn an_event_that_comes_again_keeps_its_place_and_is_settled_by_both_tags() {
+        let mut lanes = Lanes::default();
+        let event = arrival("c1");
+        lanes.admit(Arc::clone(&event), Tag(1));
+        lanes.admit(event, Tag(9));
+        assert_eq!(lanes.len(), 1);
+        let job = lanes.start().expect("there is one");
+        assert_eq!(lanes.finish(job.key).expect("there is one").tags.as_slice(), [Tag(1), Tag(9)]);
+        assert_eq!(lanes.len(), 0);
+    }
+}

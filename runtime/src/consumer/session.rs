@@ -1,0 +1,359 @@
+//! One subscription: takes deliveries in, has them handled, tells the broker what became of them; from the first connection
+//! until it is told to stop.
+//!
+//! What is settled goes in one batch after the other: while one is on its way, the next one grows.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    sync::watch,
+    task::{Id, JoinError, JoinSet},
+};
+
+use super::{
+    Context,
+    arrival::Arrival,
+    attempt::Attempt,
+    intake::{Taken, take},
+    lanes::{Item, Lanes},
+    parking::{self, Parking},
+    recent::Recent,
+    settling::settle,
+};
+use crate::{
+    error::Result,
+    event::{DeadReason, EventId},
+    handler::{Next, OnDead, Outcome, Verdict, Wired, next},
+    store::Store,
+    transport::{
+        BoxFuture, Inbound, Link,
+        record::{Epitaph, Fate, Settlement, Subscription, Tag},
+    },
+};
+
+/// How long a delivery waits whose store failed.
+const STORE_PAUSE: Duration = Duration::from_millis(200);
+/// The most deliveries that are settled at a time.
+const TOGETHER: usize = 256;
+
+/// A handler's subscription to a broker.
+pub(super) struct Session<S> {
+    pub(super) context: Arc<Context<S>>,
+    pub(super) wired: Arc<Wired>,
+    pub(super) subscription: Subscription,
+    pub(super) link: Link,
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) paused: watch::Receiver<bool>,
+}
+
+/// What is remembered while the subscription is connected.
+struct State {
+    lanes: Lanes,
+    recent: Recent,
+    parking: Parking,
+    running: JoinSet<Outcome>,
+    attempts: HashMap<Id, (u64, u32)>,
+    settlements: Vec<Settlement>,
+    /// Handled events among the settlements, for the inbox.
+    handled: Vec<EventId>,
+}
+
+type Looked = Result<Vec<(u64, EventId)>>;
+
+impl<S: Store> Session<S> {
+    /// Runs until told to stop.
+    pub(super) async fn run(mut self) {
+        let Some(inbound) = self.connect().await else { return };
+        self.serve(&*inbound).await;
+        let grace = self.context.config.grace;
+        match tokio::time::timeout(grace, inbound.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(handler = %self.wired.name, %error, "can't sign off from the broker"),
+            Err(_) => tracing::warn!(handler = %self.wired.name, "the broker did not answer the sign-off in time"),
+        }
+    }
+
+    /// Connects, however long the broker is away; `None` if told to stop before.
+    async fn connect(&mut self) -> Option<Arc<dyn Inbound>> {
+        loop {
+            let transport = Arc::clone(&self.context.transport);
+            let subscription = self.subscription.clone();
+            let connected = async move {
+                transport.ensure(&subscription).await?;
+                transport.subscribe(&subscription).await
+            };
+            let connected = tokio::select! {
+                connected = connected => connected,
+                () = stopped(&mut self.stop) => return None,
+            };
+            match connected {
+                Ok(inbound) => {
+                    self.link.up();
+                    return Some(inbound);
+                }
+                Err(error) => {
+                    let wait = self.link.down(&error);
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = stopped(&mut self.stop) => return None,
+                    }
+                }
+            }
+        }
+    }
+
+    async fn serve(&mut self, inbound: &dyn Inbound) {
+        let window = self.subscription.window;
+        let mut state = State {
+            lanes: Lanes::default(),
+            recent: Recent::new(window * 4),
+            parking: Parking::default(),
+            running: JoinSet::new(),
+            attempts: HashMap::new(),
+            settlements: Vec::new(),
+            handled: Vec::new(),
+        };
+        let parks = self.wired.options.on_dead == OnDead::Park;
+        let mut receiving: Option<BoxFuture<'_, Result<Vec<Taken>>>> = None;
+        let mut settling: Option<BoxFuture<'_, ()>> = None;
+        let mut looking: Option<(usize, BoxFuture<'_, Looked>)> = None;
+        // After a lost connection, or a failed look at the dead letters: when to try again.
+        let (mut receive_at, mut look_at): (Option<Instant>, Option<Instant>) = (None, None);
+        let mut cut_off_at: Option<Instant> = None;
+        loop {
+            let now = Instant::now();
+            let stopping = *self.stop.borrow_and_update();
+            let paused = *self.paused.borrow_and_update();
+            if stopping {
+                // What arrived and is not in the queues yet is given back with the rest.
+                receiving = None;
+                let until = *cut_off_at.get_or_insert(now + self.context.config.grace);
+                if now >= until && !state.running.is_empty() {
+                    tracing::warn!(handler = %self.wired.name, unfinished = state.running.len(),
+                        "the grace time is over; what still runs is cut off, and left to the broker");
+                    state.running.abort_all();
+                }
+                let nothing_runs = state.running.is_empty() || now >= until;
+                if nothing_runs && settling.is_none() && (state.settlements.is_empty() || now >= until) {
+                    self.give_back(&mut state, inbound).await;
+                    return;
+                }
+            } else if !paused {
+                self.launch(&mut state, now);
+            }
+            // Before the dead letters are known, nobody knows what has to wait for them.
+            let knows = !parks || state.parking.knows();
+            let room = window.saturating_sub(state.lanes.len());
+            if !stopping && !paused && knows && receiving.is_none() && room > 0 && receive_at.is_none_or(|at| at <= now)
+            {
+                receiving = Some(Box::pin(take(inbound, &self.context, &self.wired, room)));
+            }
+            let look_due = look_at.max(state.parking.next_look()).filter(|_| parks && looking.is_none() && !stopping);
+            if look_due.is_some_and(|at| at <= now) {
+                let (transport, registry) = (Arc::clone(&self.context.transport), Arc::clone(&self.context.registry));
+                let look = parking::look(transport, Arc::clone(&self.wired.name), registry);
+                looking = Some((state.parking.fresh(), Box::pin(look)));
+            }
+            if settling.is_none() && !state.settlements.is_empty() {
+                let settlements = state.take_settlements();
+                let handled = std::mem::take(&mut state.handled);
+                settling = Some(Box::pin(settle(inbound, &self.context, &self.wired, settlements, handled)));
+            }
+
+            // Every arm is cancel-safe: the futures stay where they are, or are made to be asked again.
+            let timer = [state.lanes.next_due().filter(|_| !stopping && !paused), receive_at, look_due, cut_off_at]
+                .into_iter()
+                .flatten()
+                .filter(|at| *at > now)
+                .min();
+            tokio::select! {
+                Some(joined) = state.running.join_next_with_id(), if !state.running.is_empty() => {
+                    self.attempted(&mut state, joined);
+                    // Whatever else is over already goes into the same batch.
+                    while let Some(joined) = state.running.try_join_next_with_id() {
+                        self.attempted(&mut state, joined);
+                    }
+                }
+                taken = pending(receiving.as_mut()) => {
+                    receiving = None;
+                    receive_at = None;
+                    match taken {
+                        Ok(taken) => {
+                            self.link.up();
+                            self.admit(&mut state, taken);
+                        }
+                        Err(error) => receive_at = Some(Instant::now() + self.link.down(&error)),
+                    }
+                }
+                () = pending(settling.as_mut()) => settling = None,
+                looked = pending(looking.as_mut().map(|(_, look)| look)) => {
+                    let since = looking.take().map_or(0, |(since, _)| since);
+                    look_at = None;
+                    match looked {
+                        Ok(found) => state.parking.learn(found, since),
+                        Err(error) => look_at = Some(Instant::now() + self.link.down(&error)),
+                    }
+                }
+                () = sleep_until(timer), if timer.is_some() => {}
+                changed = self.stop.changed(), if !stopping => if changed.is_err() { return },
+                changed = self.paused.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Takes what arrived into the queues, or decides at once what needs no handler.
+    fn admit(&self, state: &mut State, taken: Vec<Taken>) {
+        for taken in taken {
+            match taken {
+                Taken::Fresh(arrival, tag) => {
+                    let id = arrival.envelope.meta.id;
+                    if state.recent.contains(id) {
+                        state.settle(tag, Fate::Done);
+                    } else if state.parking.holds(&arrival) {
+                        self.park(state, &arrival, tag);
+                    } else {
+                        state.lanes.admit(arrival, tag);
+                    }
+                }
+                Taken::Handled(tag) => state.settle(tag, Fate::Done),
+                Taken::Unreadable(message, tag, epitaph) => {
+                    tracing::error!(target: "domain_events::delivery", handler = %self.wired.name,
+                        origin = %message.origin, reason = %epitaph.reason, error = %epitaph.error, "dead letter");
+                    state.settle(tag, Fate::Dead(message, epitaph));
+                }
+            }
+        }
+    }
+
+    fn park(&self, state: &mut State, arrival: &Arrival, tag: Tag) {
+        let error = "an earlier event of its aggregate is a dead letter; redrive or discard that one first".to_owned();
+        let epitaph = Epitaph { reason: DeadReason::Parked, error, attempts: 0 };
+        state.parking.bury(arrival);
+        state.settle(tag, Fate::Dead(Arc::clone(&arrival.message), epitaph));
+    }
+
+    /// Begins as many attempts as may run at a time.
+    fn launch(&self, state: &mut State, now: Instant) {
+        state.lanes.wake(now);
+        let one_writer = self.wired.transactional && !self.context.store.capabilities().concurrent_writers;
+        let limit = if one_writer { 1 } else { usize::from(self.wired.options.concurrency) };
+        while state.running.len() < limit {
+            let Some(job) = state.lanes.start() else { break };
+            let number = job.attempts + 1;
+            let (context, wired) = (Arc::clone(&self.context), Arc::clone(&self.wired));
+            let attempt = Attempt { context, wired, arrival: job.arrival, number };
+            let task = state.running.spawn(attempt.make());
+            state.attempts.insert(task.id(), (job.key, number));
+        }
+    }
+
+    /// What follows an attempt.
+    fn attempted(&self, state: &mut State, joined: Result<(Id, Outcome), JoinError>) {
+        let (task, outcome) = joined.unwrap_or_else(|error| {
+            // Handlers' panics are caught further in: one here is a defect of ours, and must not cost the delivery.
+            let outcome = match error.is_cancelled() {
+                true => Outcome::CutOff,
+                false => {
+                    Outcome::Failed { verdict: Verdict::Retry, error: format!("the delivery's task ended: {error}") }
+                }
+            };
+            (error.id(), outcome)
+        });
+        let Some((key, attempts)) = state.attempts.remove(&task) else { return };
+        let now = Instant::now();
+        match next(outcome, attempts, &self.wired.options) {
+            Next::Settle => {
+                if let Some(item) = state.lanes.finish(key) {
+                    state.done(item);
+                }
+            }
+            Next::Repeat | Next::Leave => state.lanes.again(key, attempts - 1, now + STORE_PAUSE),
+            Next::Retry { wait, .. } => {
+                let at = now.checked_add(wait).unwrap_or(now + Duration::from_secs(30 * 365 * 24 * 3600));
+                state.lanes.again(key, attempts, at);
+            }
+            Next::Bury { reason, error } => {
+                if let Some(item) = state.lanes.finish(key) {
+                    self.bury(state, item, Epitaph { reason, error, attempts });
+                }
+                if self.wired.options.on_dead == OnDead::Park {
+                    for Item { arrival, tags, .. } in state.lanes.clear(key) {
+                        tags.into_iter().for_each(|tag| self.park(state, &arrival, tag));
+                    }
+                }
+            }
+        }
+    }
+
+    fn bury(&self, state: &mut State, item: Item, epitaph: Epitaph) {
+        let (handler, meta) = (&self.wired.name, &item.arrival.envelope.meta);
+        let Epitaph { reason, error, attempts } = &epitaph;
+        tracing::error!(target: "domain_events::delivery", %handler, event = %meta.name, event_id = %meta.id,
+            aggregate_id = %meta.aggregate_id, %reason, attempts, %error, "dead letter");
+        if self.wired.options.on_dead == OnDead::Park {
+            state.parking.bury(&item.arrival);
+        }
+        let mut tags = item.tags.into_iter();
+        if let Some(tag) = tags.next() {
+            state.settle(tag, Fate::Dead(Arc::clone(&item.arrival.message), epitaph));
+        }
+        tags.for_each(|tag| state.settle(tag, Fate::Done));
+    }
+
+    /// Everything that is not done goes back to the broker.
+    async fn give_back(&self, state: &mut State, inbound: &dyn Inbound) {
+        let mut back = std::mem::take(&mut state.settlements);
+        for item in state.lanes.take_all() {
+            back.extend(item.tags.into_iter().map(|tag| Settlement { tag, fate: Fate::Returned }));
+        }
+        if back.is_empty() {
+            return;
+        }
+        let told = settle(inbound, &self.context, &self.wired, back, std::mem::take(&mut state.handled));
+        if tokio::time::timeout(self.context.config.grace, told).await.is_err() {
+            tracing::warn!(handler = %self.wired.name, "the broker did not answer in time; it delivers again");
+        }
+    }
+}
+
+impl State {
+    fn settle(&mut self, tag: Tag, fate: Fate) {
+        self.settlements.push(Settlement { tag, fate });
+    }
+
+    fn done(&mut self, item: Item) {
+        let id = item.arrival.envelope.meta.id;
+        self.recent.insert(id);
+        self.parking.release(&item.arrival);
+        self.handled.push(id);
+        item.tags.into_iter().for_each(|tag| self.settle(tag, Fate::Done));
+    }
+
+    fn take_settlements(&mut self) -> Vec<Settlement> {
+        let rest = self.settlements.split_off(self.settlements.len().min(TOGETHER));
+        std::mem::replace(&mut self.settlements, rest)
+    }
+}
+
+/// Resolves once this is true, or nobody is left who could make it so; cancel-safe.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// The future's output, or never if there is none.
+async fn pending<F: Future + Unpin>(future: Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at.into()).await;
+    }
+}
