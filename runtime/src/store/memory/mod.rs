@@ -84,6 +84,8 @@ pub struct MemoryTransaction {
 pub struct MemoryConnection {
     events: Vec<Envelope>,
     handled: Vec<Handled>,
+    /// How many of each there were at the last savepoint.
+    savepoint: (usize, usize),
 }
 
 /// An event marked as handled in a transaction.
@@ -92,4 +94,10 @@ struct Handled {
     lease: Lease,
     event: EventId,
     position: i64,
+}
+
+impl Handled {
+    fn is_of(&self, handler: &str, event: EventId) -> bool {
+        self.event == event && *self.lease.subscription.handler == *handler
+    }
 }
