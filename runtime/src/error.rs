@@ -25,6 +25,8 @@ pub enum ErrorKind {
     Configuration,
     /// What was asked for does not exist: a dead letter, a subscription.
     NotFound,
+    /// A statement of the transaction failed, the error was passed over, and the database keeps nothing of it: roll back.
+    Aborted,
     /// What a person asked for would destroy what is still in use; the message says what, and how to go on.
     Refused,
     /// The store refused the call for another reason.

@@ -53,6 +53,12 @@ impl EventLog for HaltingStore {
     fn connection(transaction: &mut MemoryTransaction) -> &mut MemoryConnection {
         MemoryStore::connection(transaction)
     }
+    async fn savepoint(&self, connection: &mut MemoryConnection, again: bool) -> Result<()> {
+        self.inner.savepoint(connection, again).await
+    }
+    async fn undo(&self, connection: &mut MemoryConnection) -> Result<()> {
+        self.inner.undo(connection).await
+    }
     async fn append(&self, connection: &mut MemoryConnection, events: &[Envelope]) -> Result<()> {
         self.inner.append(connection, events).await
     }
@@ -134,14 +140,21 @@ impl DeadLetterStore for HaltingStore {
         }
         parked
     }
+    async fn handled(
+        &self,
+        connection: &mut MemoryConnection,
+        lease: &Lease,
+        events: &[EventId],
+    ) -> Result<Option<Vec<EventId>>> {
+        self.inner.handled(connection, lease, events).await
+    }
     async fn mark_handled(
         &self,
         connection: &mut MemoryConnection,
         lease: &Lease,
-        event: EventId,
-        position: i64,
-    ) -> Result<Marked> {
-        self.inner.mark_handled(connection, lease, event, position).await
+        events: &[(EventId, i64)],
+    ) -> Result<()> {
+        self.inner.mark_handled(connection, lease, events).await
     }
     async fn dead_letters(&self, handler: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>> {
         self.inner.dead_letters(handler, limit).await

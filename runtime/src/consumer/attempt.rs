@@ -4,10 +4,10 @@ use std::{any::Any, sync::Arc, time::Instant};
 
 use super::{Context, arrival::Arrival};
 use crate::{
-    error::Error,
+    error::{Error, ErrorKind},
     event::AnyEvent,
     fault,
-    handler::{Call, Entry, HandlerError, Outcome, Undeliverable, Verdict, Wired, call, guarded, outcome},
+    handler::{Call, Entry, HandlerError, Outcome, Undeliverable, Verdict, Wired, call, guarded, outcome, passed_over},
     store::{
         Store,
         record::{DeadReason, OnceClaim},
@@ -85,6 +85,12 @@ impl<S: Store> Attempt<S> {
             // The handler's error is the one to tell; dropping the transaction rolls back as well.
             let _ = store.rollback(transaction).await;
             return outcome(result);
+        }
+        // One that ignored a failed statement has written nothing, whatever it says.
+        match store.append(S::connection(&mut transaction), &[]).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Aborted => return outcome(Err(passed_over(&error))),
+            Err(error) => return store_failed(&error),
         }
         fault::point("consume.before_commit");
         let committed = store.commit(transaction).await;

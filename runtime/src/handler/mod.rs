@@ -25,6 +25,7 @@ pub(crate) use guarded::{guarded, outcome};
 pub use inject::{Attempt, Dependency, Inject};
 pub(crate) use middleware::{call, panic_message};
 pub use options::{Backoff, HandlerOptions, OnDead, Start};
+pub(crate) use outcome::passed_over;
 pub use outcome::{HandlerError, HandlerOutput, Verdict};
 pub use registration::Modules;
 pub(crate) use registration::PROBE;

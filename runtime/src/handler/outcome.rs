@@ -131,3 +131,11 @@ impl<E: Into<HandlerError>> HandlerOutput for Result<(), E> {
 pub(crate) fn failure(text: impl Into<Cow<'static, str>>) -> HandlerError {
     HandlerError::from(text.into().into_owned())
 }
+
+/// What became of a handler that answered that all went well, after a statement of its transaction had failed.
+pub(crate) fn passed_over(error: &crate::error::Error) -> HandlerError {
+    failure(format!(
+        "a statement of the handler failed and its error was not passed on: {error}; return the error of each statement, \
+         for example with `?`"
+    ))
+}

@@ -1,8 +1,12 @@
 //! One attempt at one delivery: decode, mark where the handler asks for it, call, commit.
 
-use std::{any::Any, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use super::{Context, tail::TailEvent};
+use super::{Context, batch::Batch, tail::TailEvent};
 use crate::{
     error::Error,
     event::{AnyEvent, EventMeta},
@@ -10,7 +14,7 @@ use crate::{
     handler::{Call, Entry, HandlerError, Outcome, Undeliverable, Verdict, Wired, call, guarded, outcome},
     store::{
         Store,
-        record::{DeadReason, Lease, Marked, OnceClaim},
+        record::{DeadReason, Lease, OnceClaim},
     },
 };
 
@@ -19,6 +23,8 @@ pub(super) struct Attempt<S> {
     pub(super) context: Arc<Context<S>>,
     pub(super) wired: Arc<Wired>,
     pub(super) lease: Lease,
+    /// Its lane.
+    pub(super) key: u64,
     /// The event; `None` where it was parked and is still in the log.
     pub(super) event: Option<Arc<TailEvent>>,
     pub(super) position: i64,
@@ -28,46 +34,57 @@ pub(super) struct Attempt<S> {
 
 /// How an attempt ended, and what it was about.
 pub(super) struct Attempted {
+    pub(super) key: u64,
+    pub(super) number: u32,
     pub(super) outcome: Outcome,
     /// The event, if it was found.
     pub(super) event: Option<Arc<TailEvent>>,
+    pub(super) took: Duration,
 }
 
 impl<S: Store> Attempt<S> {
-    pub(super) async fn make(self) -> Attempted {
-        let event = match &self.event {
-            Some(event) => Arc::clone(event),
-            None => match self.context.store.fetch(&[self.position]).await {
-                Err(error) => return Attempted { outcome: store_failed(&error), event: None },
-                Ok(mut found) => match found.pop() {
-                    Some(envelope) => TailEvent::new(envelope),
-                    None => {
-                        tracing::error!(handler = %self.wired.name, position = self.position,
-                            "a parked event is gone from the log; its delivery is given up");
-                        return Attempted { outcome: Outcome::Handled, event: None };
-                    }
-                },
-            },
+    pub(super) async fn make(mut self) -> Attempted {
+        if self.event.is_none() {
+            match self.context.store.fetch(&[self.position]).await {
+                Err(error) => return self.ended(store_failed(&error)),
+                Ok(mut found) => self.event = found.pop().map(TailEvent::new),
+            }
+        }
+        let Some(event) = self.event.clone() else {
+            tracing::error!(handler = %self.wired.name, position = self.position,
+                "a parked event is gone from the log; its delivery is given up");
+            return self.ended(Outcome::Handled);
         };
+        if self.wired.transactional {
+            let (gone, context) = (self.ended(Outcome::CutOff), Arc::clone(&self.context));
+            return Batch::new([self]).make(&*context.store).await.pop().unwrap_or(gone);
+        }
         let started = Instant::now();
-        let outcome = guarded(self.attempt(&event)).await;
-        self.report(&event, &outcome, started);
-        Attempted { outcome, event: Some(event) }
+        let outcome = guarded(self.attempt(&event, None)).await;
+        let attempted = Attempted { took: started.elapsed(), ..self.ended(outcome) };
+        self.report(&attempted);
+        attempted
     }
 
     /// Gives up on a delivery whose attempts all ended with their process.
-    pub(super) async fn bury_crashed(self) -> Attempted {
-        let outcome = |error| Outcome::Dead { reason: DeadReason::Crashed, error };
+    pub(super) async fn bury_crashed(mut self) -> Attempted {
         match self.context.store.fetch(&[self.position]).await {
-            Err(error) => Attempted { outcome: store_failed(&error), event: None },
+            Err(error) => self.ended(store_failed(&error)),
             Ok(mut found) => {
+                self.event = found.pop().map(TailEvent::new);
                 let error = "each of its attempts ended with its process: it aborted, ran out of memory or was killed";
-                Attempted { outcome: outcome(error.to_owned()), event: found.pop().map(TailEvent::new) }
+                self.ended(Outcome::Dead { reason: DeadReason::Crashed, error: error.to_owned() })
             }
         }
     }
 
-    async fn attempt(&self, event: &TailEvent) -> Outcome {
+    /// This attempt, ended so.
+    pub(super) fn ended(&self, outcome: Outcome) -> Attempted {
+        let Self { key, number, event, .. } = self;
+        Attempted { key: *key, number: *number, outcome, event: event.clone(), took: Duration::ZERO }
+    }
+
+    pub(super) async fn attempt(&self, event: &TailEvent, connection: Option<&mut S::Connection>) -> Outcome {
         let (entry, decoded) = match event.decode(&self.context.registry) {
             Ok((def, decoded)) => match self.wired.entry(def) {
                 Some(entry) => (entry, decoded),
@@ -78,11 +95,9 @@ impl<S: Store> Attempt<S> {
         if self.number > 1 {
             fault::point("retry.before");
         }
-        if self.wired.transactional {
-            return self.in_transaction(event, entry, decoded).await;
-        }
-        if self.wired.options.once {
-            match self.context.store.claim_once(&self.lease, event.envelope.meta.id, self.position).await {
+        // What is written in the handler's own transaction is marked there.
+        if self.wired.options.once && connection.is_none() {
+            match self.context.store.claim_once(&self.lease, event.id(), self.position).await {
                 Err(error) => return store_failed(&error),
                 Ok(OnceClaim::LeaseLost) => return Outcome::LeaseLost,
                 Ok(OnceClaim::Done) => return Outcome::Handled,
@@ -95,43 +110,10 @@ impl<S: Store> Attempt<S> {
             }
         }
         fault::point("deliver.before");
-        let result = self.call(event, entry, decoded, None).await;
+        let connection = connection.map(|connection| connection as &mut (dyn Any + Send));
+        let result = self.call(event, entry, decoded, connection).await;
         fault::point("deliver.after");
         outcome(result)
-    }
-
-    /// The handler's writes, and the mark that it made them, commit together.
-    async fn in_transaction(&self, event: &TailEvent, entry: &Entry, decoded: &Arc<AnyEvent>) -> Outcome {
-        let store = &self.context.store;
-        let mut transaction = match store.begin().await {
-            Ok(transaction) => transaction,
-            Err(error) => return store_failed(&error),
-        };
-        let id = event.envelope.meta.id;
-        let connection = S::connection(&mut transaction);
-        match store.mark_handled(connection, &self.lease, id, self.position).await {
-            Err(error) => return store_failed(&error),
-            Ok(Marked::LeaseLost) => return Outcome::LeaseLost,
-            Ok(Marked::Done) => return Outcome::Handled,
-            Ok(Marked::Fresh) => {}
-        }
-        fault::point("deliver.before");
-        let connection = S::connection(&mut transaction);
-        let result = self.call(event, entry, decoded, Some(connection)).await;
-        fault::point("deliver.after");
-        if result.is_err() {
-            // The handler's error is the one to tell; dropping the transaction rolls back as well.
-            let _ = store.rollback(transaction).await;
-            return outcome(result);
-        }
-        fault::point("transaction.before_commit");
-        let committed = store.commit(transaction).await;
-        fault::point("transaction.after_commit");
-        match committed {
-            Ok(()) => Outcome::Handled,
-            // Whether it committed is not known: the next attempt finds the mark, or not.
-            Err(error) => store_failed(&error),
-        }
     }
 
     async fn call(
@@ -150,10 +132,12 @@ impl<S: Store> Attempt<S> {
         meta.recorded_at.and_then(|at| (self.context.clock.now() - at).num_microseconds())
     }
 
-    fn report(&self, event: &TailEvent, outcome: &Outcome, started: Instant) {
+    /// Tells the log what came of it.
+    pub(super) fn report(&self, attempted: &Attempted) {
+        let Some(event) = &attempted.event else { return };
         let (handler, meta, attempt) = (&*self.wired.name, &event.envelope.meta, self.number);
-        let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        match outcome {
+        let elapsed_us = u64::try_from(attempted.took.as_micros()).unwrap_or(u64::MAX);
+        match &attempted.outcome {
             Outcome::Handled => tracing::debug!(target: "domain_events::delivery", handler, event = %meta.name,
                 event_id = %meta.id, aggregate_id = %meta.aggregate_id, attempt, elapsed_us,
                 since_commit_us = self.since_commit_us(meta), "handled"),
@@ -169,6 +153,6 @@ impl<S: Store> Attempt<S> {
     }
 }
 
-fn store_failed(error: &Error) -> Outcome {
+pub(super) fn store_failed(error: &Error) -> Outcome {
     Outcome::StoreFailed { error: error.to_string() }
 }

@@ -4,6 +4,10 @@
 //! ever tried. When it fails, it is parked, and with it everything behind it in the lane: the window moves on without
 //! them. Nothing here does I/O.
 
+mod several;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
@@ -59,7 +63,7 @@ pub(super) struct Lanes {
     restored: HashMap<AggregateKey, Vec<i64>>,
 }
 
-/// The first item of a lane, to be tried now.
+/// The first item of a lane, or one behind it, to be tried now.
 pub(super) struct Job {
     pub(super) key: u64,
     pub(super) position: i64,
@@ -188,6 +192,13 @@ impl Lanes {
 
     /// The running item is done.
     pub(super) fn settle(&mut self, key: u64) -> Changes {
+        let changes = self.pass(key);
+        self.advance(key);
+        changes
+    }
+
+    /// The running item is done, and what follows from the one behind it, which runs as well, is told next.
+    pub(super) fn pass(&mut self, key: u64) -> Changes {
         let mut changes = Changes::default();
         if let Some(item) = self.lanes.get_mut(&key).and_then(|lane| lane.items.pop_front()) {
             match item.place {
@@ -198,7 +209,6 @@ impl Lanes {
                 }
             }
         }
-        self.advance(key);
         changes
     }
 
@@ -340,45 +350,4 @@ fn waiting(event: &TailEvent, position: i64, next_at: DateTime<Utc>) -> Parked {
     let meta = &event.envelope.meta;
     let (aggregate, event): (AggregateKey, EventId) = (meta.into(), meta.id);
     Parked { aggregate, position, event, state: ParkedState::Waiting, attempts: 0, next_at, error: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{AggregateId, Envelope, EventMeta};
-
-    fn event(position: i64) -> Arc<TailEvent> {
-        let id = AggregateId::from("c1");
-        let mut meta = EventMeta::new(EventId::generate(), "CardAdded", 1, "Card", id, DateTime::UNIX_EPOCH);
-        meta.position = Some(position);
-        TailEvent::new(Envelope::new(meta, b"{}".to_vec()))
-    }
-
-    #[test]
-    fn nothing_is_parked_behind_what_is_not() {
-        let now = DateTime::UNIX_EPOCH;
-        let mut lanes = Lanes::default();
-        for position in [1, 2] {
-            lanes.admit(event(position), position, position.unsigned_abs(), true, now);
-        }
-        let job = lanes.start().expect("the first one can be tried");
-        lanes.arm(job.key, 1, now);
-        lanes.repeat(job.key, true, now);
-        // Parked alone, it would come before the second one when the parked ones are read again.
-        let changes = lanes.admit(event(3), 3, 3, true, now);
-        assert!(changes.parked.is_empty(), "{:?}", changes.parked);
-        assert!(changes.tickets.is_empty());
-    }
-    #[test]
-    fn a_crash_is_not_forgotten_because_the_store_fails_afterwards() {
-        let now = DateTime::UNIX_EPOCH;
-        let mut lanes = Lanes::default();
-        let event = event(1);
-        lanes.restore(event.key, Parked { state: ParkedState::Running, attempts: 3, ..waiting(&event, 1, now) });
-        let job = lanes.start().expect("it can be buried");
-        lanes.repeat(job.key, false, now);
-        lanes.wake(now);
-        let job = lanes.start().expect("it can be buried");
-        assert_eq!((job.attempts, job.crashed), (3, true));
-    }
 }

@@ -2,11 +2,12 @@
 //!
 //! A node (one processor of one process) holds leases on subscriptions (`node`). Each subscription it holds is one
 //! task (`subscription`): it reads the log through the shared `tail`, keeps a queue per aggregate (`lanes`), runs
-//! deliveries (`delivery`), decides what follows a failure (`handler`'s `verdict`) and writes what is done through the shared
-//! checkpoint `desk`. Its position is the end of the done part of its `window`. What is stored and not in the program is
-//! told at the start (`strangers`).
+//! deliveries (`delivery`; those that share a transaction, `batch`), decides what follows a failure (`handler`'s
+//! `verdict`) and writes what is done through the shared checkpoint `desk`. Its position is the end of the done part of
+//! its `window`. What is stored and not in the program is told at the start (`strangers`).
 
 mod assign;
+mod batch;
 mod delivery;
 mod desk;
 mod drain;

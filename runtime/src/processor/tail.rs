@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use super::{Context, key};
 use crate::{
     error::Result,
-    event::{AnyEvent, Envelope, EventDef},
+    event::{AnyEvent, Envelope, EventDef, EventId},
     handler::{Registry, Undeliverable, decode},
     store::{Store, record::Position},
 };
@@ -31,6 +31,10 @@ impl TailEvent {
     pub(super) fn new(envelope: Envelope) -> Arc<Self> {
         let key = key::of_event(&envelope.meta);
         Arc::new(Self { envelope, key, decoded: OnceLock::new() })
+    }
+
+    pub(super) fn id(&self) -> EventId {
+        self.envelope.meta.id
     }
 
     /// The event itself, decoded when the first handler asks.

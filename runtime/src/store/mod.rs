@@ -30,8 +30,8 @@ use std::{future::Future, time::Duration};
 
 use chrono::{DateTime, Utc};
 use record::{
-    Checkpoint, Claim, DeadLetter, DeadLetterId, Forgotten, Lease, Marked, NewSubscription, Node, NodeId, OnceClaim,
-    Page, Parked, Position, Renewed, SubscriptionId, SubscriptionState,
+    Checkpoint, Claim, DeadLetter, DeadLetterId, Forgotten, Lease, NewSubscription, Node, NodeId, OnceClaim, Page,
+    Parked, Position, Renewed, SubscriptionId, SubscriptionState,
 };
 
 use crate::{
@@ -64,6 +64,18 @@ pub trait EventLog: Send + Sync + 'static {
     /// The connection of an open transaction.
     fn connection(transaction: &mut Self::Transaction) -> &mut Self::Connection;
 
+    /// Marks the place in an open transaction that [`undo`](Self::undo) goes back to; with `again`, instead of the last
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// [`Aborted`](crate::ErrorKind::Aborted) where a statement since the last place failed and the database keeps nothing
+    /// of the transaction unless it goes back there.
+    fn savepoint(&self, connection: &mut Self::Connection, again: bool) -> impl Future<Output = Result<()>> + Send;
+
+    /// Takes back what was written since the last [`savepoint`](Self::savepoint); the place stays marked.
+    fn undo(&self, connection: &mut Self::Connection) -> impl Future<Output = Result<()>> + Send;
+
     /// Writes events, in this order, in the transaction that is open on this connection. Their `position` and
     /// `recorded_at` are the store's to give.
     ///
@@ -72,7 +84,9 @@ pub trait EventLog: Send + Sync + 'static {
     /// [`Conflict`](crate::ErrorKind::Conflict), naming the expected and the actual version, where an event's
     /// `aggregate_version` is not the successor of the last one the log has had of its aggregate (0 where it has had
     /// none); [`InvalidEvent`](crate::ErrorKind::InvalidEvent), naming event and field, for a value the store can't keep,
-    /// and for an event id that is in the log already. After an error the caller rolls back.
+    /// and for an event id that is in the log already. [`Aborted`](crate::ErrorKind::Aborted), also with no events at all,
+    /// where a statement of the transaction has failed and the database will keep nothing of it. After an error the caller
+    /// rolls back.
     fn append(&self, connection: &mut Self::Connection, events: &[Envelope])
     -> impl Future<Output = Result<()>> + Send;
 
@@ -176,15 +190,29 @@ pub trait DeadLetterStore: EventLog {
     /// A handler's parked deliveries (all partitions), ordered by position, at most `limit`.
     fn parked(&self, handler: &str, limit: usize) -> impl Future<Output = Result<Vec<Parked>>> + Send;
 
-    /// Marks an event as handled by this subscription, in the transaction of its handler: it commits or rolls back with
-    /// the handler's writes. Locks out every other holder of the lease until then.
+    /// Which of these events committed transactions of this subscription's handler have handled; `None` if the lease is
+    /// lost. Locks out every other holder of the lease until the transaction that is open on this connection ends.
+    fn handled(
+        &self,
+        connection: &mut Self::Connection,
+        lease: &Lease,
+        events: &[EventId],
+    ) -> impl Future<Output = Result<Option<Vec<EventId>>>> + Send;
+
+    /// Marks events, each with its log position, as handled by this subscription, in the transaction of its handler: the
+    /// marks commit or roll back with the handler's writes. To be called last before the commit, after
+    /// [`handled`](Self::handled) in the same transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`Aborted`](crate::ErrorKind::Aborted) where a statement of the handler failed, it passed over the error, and the
+    /// database will keep nothing of the transaction.
     fn mark_handled(
         &self,
         connection: &mut Self::Connection,
         lease: &Lease,
-        event: EventId,
-        position: i64,
-    ) -> impl Future<Output = Result<Marked>> + Send;
+        events: &[(EventId, i64)],
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Dead letters, newest first, of one handler or of all, at most `limit`.
     fn dead_letters(&self, handler: Option<&str>, limit: usize)

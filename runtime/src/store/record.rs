@@ -298,17 +298,6 @@ pub enum OnceClaim {
     LeaseLost,
 }
 
-/// The answer to marking an event in its handler's transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Marked {
-    /// It is marked: run the handler, then commit.
-    Fresh,
-    /// A committed transaction has handled it.
-    Done,
-    /// Nothing was marked: the lease is lost.
-    LeaseLost,
-}
-
 /// The answer to forgetting a handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Forgotten {

@@ -4,8 +4,9 @@ use std::{fmt, ptr, sync::OnceLock};
 
 use crate::{
     aggregate::{PendingEvents, Raised, Taken},
+    error::ErrorKind,
     event::{EventId, EventMeta},
-    handler::{Call, Entry, HandlerError, MetaSource, Registry, Route, Verdict, Wired, call},
+    handler::{Call, Entry, HandlerError, MetaSource, Registry, Route, Verdict, Wired, call, passed_over},
     store::EventLog,
 };
 
@@ -59,7 +60,11 @@ async fn in_transaction<S: EventLog>(
     let mut transaction = store.begin().await?;
     let connection = S::connection(&mut transaction);
     match call(about, wired, entry, Some(connection)).await {
-        Ok(()) => Ok(store.commit(transaction).await?),
+        Ok(()) => match store.append(S::connection(&mut transaction), &[]).await {
+            Ok(()) => Ok(store.commit(transaction).await?),
+            Err(error) if error.kind() == ErrorKind::Aborted => Err(passed_over(&error)),
+            Err(error) => Err(error.into()),
+        },
         Err(error) => {
             // The handler's error is the one to tell; dropping the transaction rolls back as well.
             let _ = store.rollback(transaction).await;

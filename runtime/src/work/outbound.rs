@@ -60,8 +60,9 @@ impl Outbound {
             pending.iter().map(|event| self.envelope(event, cause, payload_limit)).collect::<Result<Vec<_>>>()?;
         if !envelopes.is_empty() {
             self.pending.offer(&all);
-            store.append(connection, &envelopes).await?;
         }
+        // Also where there is nothing to write: it says whether the transaction can still be committed.
+        store.append(connection, &envelopes).await?;
         Ok(all)
     }
 

@@ -9,7 +9,14 @@ use std::{
 use uuid::Uuid;
 
 use super::outbound::{Cause, Outbound};
-use crate::{aggregate::AggregateRoot, error::Result, event::EventMeta, fault, store::EventLog, wake::Bell};
+use crate::{
+    aggregate::AggregateRoot,
+    error::Result,
+    event::{EventId, EventMeta},
+    fault,
+    store::EventLog,
+    wake::Bell,
+};
 
 /// One database transaction: the application's writes, and the events of every aggregate recorded in it. Begun by
 /// [`DomainEvents::begin`](crate::DomainEvents::begin).
@@ -77,22 +84,19 @@ impl<S: EventLog> UnitOfWork<S> {
     ///
     /// [`Conflict`](crate::ErrorKind::Conflict) if another writer changed a versioned aggregate first;
     /// [`InvalidEvent`](crate::ErrorKind::InvalidEvent), naming event and field, for what can't be kept;
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the store can't be reached. Nothing is written then, and the
-    /// aggregates keep their events. Only where the connection breaks during the commit itself can it have succeeded
+    /// [`Aborted`](crate::ErrorKind::Aborted) if a statement on its connection failed, the error was passed over, and the
+    /// database (PostgreSQL) keeps nothing of the transaction for it; [`Unavailable`](crate::ErrorKind::Unavailable) if the
+    /// store can't be reached. Nothing is written then, and the aggregates keep their events. Only where the connection breaks during the commit itself can it have succeeded
     /// all the same; saving the same aggregates again is safe, since the log takes each event once.
     pub async fn commit(mut self) -> Result<()> {
-        let mut written = Vec::with_capacity(self.recorded.len());
-        for outbound in &self.recorded {
-            let connection = S::connection(&mut self.transaction);
-            match outbound.append(&*self.store, connection, &self.cause, self.payload_limit).await {
-                Ok(ids) => written.push(ids),
-                Err(error) => {
-                    // The first error is the one to tell; a failed rollback is made up for by dropping the transaction.
-                    let _ = self.store.rollback(self.transaction).await;
-                    return Err(error);
-                }
+        let written = match self.append().await {
+            Ok(written) => written,
+            Err(error) => {
+                // The first error is the one to tell; a failed rollback is made up for by dropping the transaction.
+                let _ = self.store.rollback(self.transaction).await;
+                return Err(error);
             }
-        }
+        };
         fault::point("append.before_commit");
         self.store.commit(self.transaction).await?;
         fault::point("append.after_commit");
@@ -101,6 +105,19 @@ impl<S: EventLog> UnitOfWork<S> {
         }
         self.bell.ring();
         Ok(())
+    }
+
+    /// Writes the events; returns the ids of those that are now in the transaction, or were committed before.
+    async fn append(&mut self) -> Result<Vec<Vec<EventId>>> {
+        let connection = S::connection(&mut self.transaction);
+        if self.recorded.is_empty() {
+            self.store.append(connection, &[]).await?;
+        }
+        let mut written = Vec::with_capacity(self.recorded.len());
+        for outbound in &self.recorded {
+            written.push(outbound.append(&*self.store, connection, &self.cause, self.payload_limit).await?);
+        }
+        Ok(written)
     }
 
     /// Rolls back; the aggregates keep their events. Dropping the unit of work does the same.

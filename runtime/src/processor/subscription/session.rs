@@ -1,41 +1,35 @@
 //! From one reading of the stored state to the next: the loop that reads, delivers and writes.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use chrono::{DateTime, Utc};
-use tokio::{
-    sync::watch,
-    task::{Id, JoinError, JoinSet},
-};
+use tokio::sync::watch;
 
 use super::{
     Orders, Subscription, patience,
     progress::Progress,
+    sharing::Sharing,
+    under_way::UnderWay,
     waits::{Boxed, later, output, sleep_until},
 };
 use crate::{
-    handler::{HandlerOptions, Next, OnDead, Outcome, Verdict, next},
+    handler::HandlerOptions,
     processor::{
-        delivery::{Attempt, Attempted},
         key,
         lanes::{Job, Lanes},
-        tail::{TailEvent, TailPage},
+        tail::TailPage,
     },
     store::{
         Store,
-        record::{DeadLetter, DeadReason, Parked, ParkedState, Position},
+        record::{Parked, ParkedState, Position},
     },
 };
 
 /// How long after the grace time deliveries that were cut off may take to end, and the last checkpoint to be written.
 const LAST_WORD: Duration = Duration::from_secs(3);
-
-/// How long a delivery waits whose store failed.
-const STORE_PAUSE: Duration = Duration::from_millis(200);
 
 /// How many deliveries are made one at a time after a crash. The guilty one is most likely among the first, since
 /// what is done is written down after a moment; where it stands further on, the next crash finds it.
@@ -56,26 +50,26 @@ pub(super) enum End {
 
 /// What is remembered between one reading of the stored state and the next.
 pub(super) struct Session<'a, S> {
-    subscription: &'a mut Subscription<S>,
+    pub(super) subscription: &'a mut Subscription<S>,
     orders: Orders,
-    lanes: Lanes,
-    progress: Progress,
+    pub(super) lanes: Lanes,
+    pub(super) progress: Progress,
     /// A page whose events are being admitted, and how many were.
     page: Option<(Arc<TailPage>, usize)>,
     /// Where the next page begins.
     read_from: Position,
     /// There was nothing behind `read_from` when last looked.
-    caught_up: bool,
+    pub(super) caught_up: bool,
     /// The last position that is stored.
     kept: Position,
-    /// Attempts under way, by task: the lane, the attempt's number, and whether the handler is called for it.
-    running: JoinSet<Attempted>,
-    attempts: HashMap<Id, (u64, u32, bool)>,
+    /// Attempts under way.
+    pub(super) running: UnderWay<S>,
+    pub(super) sharing: Sharing,
     /// Attempts that begin when the next checkpoint is written, and those that wait for the one being written.
-    armed: Vec<Job>,
-    arming: Vec<Job>,
+    pub(super) armed: Vec<Job>,
+    pub(super) arming: Vec<Job>,
     /// After a crash: how many deliveries are still made one at a time, each made known before it is begun.
-    careful: Option<usize>,
+    pub(super) careful: Option<usize>,
     /// The warning that too much is parked was given.
     full: bool,
 }
@@ -106,8 +100,8 @@ impl<'a, S: Store> Session<'a, S> {
             read_from: subscription.claim.position.clone(),
             caught_up: false,
             kept: subscription.claim.position.clone(),
-            running: JoinSet::new(),
-            attempts: HashMap::new(),
+            running: UnderWay::new(),
+            sharing: Sharing::new(),
             armed: Vec::new(),
             arming: Vec::new(),
             careful: (crashes > 0).then_some(CAREFUL),
@@ -136,6 +130,7 @@ impl<'a, S: Store> Session<'a, S> {
                     let grace = self.subscription.context.config.grace;
                     drain_until.get_or_insert_with(|| Instant::now() + grace);
                 }
+                self.cut_batch();
                 let mut past = drain_until.is_some_and(|until| Instant::now() >= until);
                 if past && !is_cut_off {
                     self.cut_off();
@@ -174,8 +169,8 @@ impl<'a, S: Store> Session<'a, S> {
             // Where the lease is not certain, nothing is begun, however due it is: news of the lease come as an order.
             let timer = self.next_timer(held && !draining, writing.is_none(), drain_until);
             tokio::select! {
-                Some(joined) = self.running.join_next_with_id(), if !self.running.is_empty() => {
-                    if self.attempted(joined).is_break() {
+                ended = self.running.next(), if !self.running.is_empty() => {
+                    if self.ended(ended).is_break() {
                         return End::LeaseLost;
                     }
                 }
@@ -239,115 +234,13 @@ impl<'a, S: Store> Session<'a, S> {
         self.read_from = page.end.clone();
     }
 
-    /// Begins as many attempts as may run at a time.
-    fn launch(&mut self) {
-        let now = self.subscription.context.clock.now();
-        self.lanes.wake(now);
-        let limit = self.concurrency();
-        while self.running.len() + self.armed.len() + self.arming.len() < limit {
-            let Some(job) = self.lanes.start() else { break };
-            // What has failed before, or is under suspicion, is made known before it is begun: if it takes the process
-            // down, that attempt is found and counted. A delivery that is only to be buried is not begun.
-            if (self.careful.is_some() || job.attempts > 0) && !self.is_spent(&job) {
-                let changes = self.lanes.arm(job.key, job.attempts + 1, now);
-                self.progress.apply(changes);
-                self.armed.push(job);
-            } else {
-                self.begin_attempt(job);
-            }
-        }
-        // Once everything readable was tried and nothing is left to do, the suspicion is over.
-        if self.careful == Some(0) || (self.careful.is_some() && self.caught_up && self.is_idle()) {
-            self.careful = None;
-            self.progress.calm();
-        }
-    }
-
-    fn concurrency(&self) -> usize {
-        let one_writer = !self.subscription.context.store.capabilities().concurrent_writers;
-        if self.careful.is_some() || (self.subscription.wired.transactional && one_writer) {
-            return 1;
-        }
-        usize::from(self.subscription.wired.options.concurrency)
-    }
-
-    /// Whether its attempts are used up, the last one by a crash.
-    fn is_spent(&self, job: &Job) -> bool {
-        job.crashed && job.attempts >= self.subscription.wired.options.max_attempts
-    }
-
-    fn begin_attempt(&mut self, job: Job) {
-        let spent = self.is_spent(&job);
-        let number = if spent { job.attempts } else { job.attempts + 1 };
-        let attempt = Attempt {
-            context: Arc::clone(&self.subscription.context),
-            wired: Arc::clone(&self.subscription.wired),
-            lease: self.subscription.claim.lease.clone(),
-            event: job.event,
-            position: job.position,
-            number,
-        };
-        let task = if spent { self.running.spawn(attempt.bury_crashed()) } else { self.running.spawn(attempt.make()) };
-        self.attempts.insert(task.id(), (job.key, number, !spent));
-        self.careful = self.careful.map(|left| left.saturating_sub(1));
-    }
-
-    /// What follows an attempt; `Break` if the lease is lost.
-    fn attempted(&mut self, joined: Result<(Id, Attempted), JoinError>) -> std::ops::ControlFlow<()> {
-        let (task, Attempted { outcome, event }) = joined.unwrap_or_else(|error| {
-            // Handlers' panics are caught further in: one here is a defect of ours, and must not cost the delivery.
-            let failed = || format!("the delivery's task ended: {error}");
-            let outcome = match error.is_cancelled() {
-                true => Outcome::CutOff,
-                false => Outcome::Failed { verdict: Verdict::Retry, error: failed() },
-            };
-            (error.id(), Attempted { outcome, event: None })
-        });
-        let Some((key, attempts, begun)) = self.attempts.remove(&task) else {
-            return std::ops::ControlFlow::Continue(());
-        };
-        let now = self.subscription.context.clock.now();
-        let options = self.subscription.wired.options;
-        if options.once
-            && let Some(event) = &event
-        {
-            self.progress.once(event.envelope.meta.id, &outcome);
-        }
-        let changes = match next(outcome, attempts, &options) {
-            Next::Leave => return std::ops::ControlFlow::Break(()),
-            Next::Settle => self.lanes.settle(key),
-            Next::Repeat => self.lanes.repeat(key, begun, later(now, STORE_PAUSE)),
-            Next::Retry { wait, error } => self.lanes.retry(key, attempts, later(now, wait), error),
-            Next::Bury { reason, error } => {
-                if let Some(event) = event {
-                    self.bury(&event, attempts, reason, &error, now);
-                }
-                match options.on_dead {
-                    OnDead::Continue => self.lanes.settle(key),
-                    OnDead::Park => self.lanes.block(key, attempts, now, error),
-                }
-            }
-        };
-        self.progress.worked();
-        self.progress.apply(changes);
-        std::ops::ControlFlow::Continue(())
-    }
-
-    fn bury(&mut self, event: &TailEvent, attempts: u32, reason: DeadReason, error: &str, now: DateTime<Utc>) {
-        let (handler, meta) = (&self.subscription.wired.name, &event.envelope.meta);
-        tracing::error!(target: "domain_events::delivery", %handler, event = %meta.name, event_id = %meta.id,
-            aggregate_id = %meta.aggregate_id, %reason, attempts, %error, "dead letter");
-        let envelope = event.envelope.clone();
-        self.progress.bury(DeadLetter::new(Arc::clone(handler), envelope, attempts, reason, error.to_owned(), now));
-    }
-
     /// Leaves what still runs to the next holder, as if it had not been tried: its end by this is no fault of its own.
     fn cut_off(&mut self) {
         if !self.running.is_empty() {
             tracing::warn!(handler = %self.subscription.wired.name, unfinished = self.running.len(),
                 "the grace time is over; what still runs is cut off, and left to the next holder");
         }
-        self.running.abort_all();
+        self.running.cut_off();
         let now = self.subscription.context.clock.now();
         for job in self.armed.drain(..).chain(self.arming.drain(..)) {
             let changes = self.lanes.repeat(job.key, true, now);
@@ -355,7 +248,7 @@ impl<'a, S: Store> Session<'a, S> {
         }
     }
 
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.running.is_empty() && self.armed.is_empty() && self.arming.is_empty() && !self.lanes.has_ready()
     }
 
@@ -368,7 +261,7 @@ impl<'a, S: Store> Session<'a, S> {
             Instant::now() + if clock.is_manual() { wait.min(Duration::from_millis(5)) } else { wait }
         });
         let write = self.progress.due_at().filter(|_| can_write);
-        [retry, write, drain_until].into_iter().flatten().min()
+        [retry, write, drain_until, self.running.batch_until()].into_iter().flatten().min()
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     event::EventId,
     store::{
         DeadLetterStore,
-        record::{AggregateKey, DeadLetter, DeadLetterId, Lease, Marked, Parked, ParkedState},
+        record::{AggregateKey, DeadLetter, DeadLetterId, Lease, Parked, ParkedState},
     },
 };
 
@@ -21,25 +21,34 @@ impl DeadLetterStore for MemoryStore {
         Ok(parked.map(|(_, delivery)| delivery.clone()).take(limit).collect())
     }
 
+    async fn handled(
+        &self,
+        connection: &mut MemoryConnection,
+        lease: &Lease,
+        events: &[EventId],
+    ) -> Result<Option<Vec<EventId>>> {
+        let mut state = self.state();
+        if state.held(lease).is_none() {
+            return Ok(None);
+        }
+        let handler = &lease.subscription.handler;
+        let is_handled = |event: &&EventId| {
+            let committed = state.marks.get(&(handler.clone(), **event)).is_some_and(|mark| mark.done);
+            committed || connection.handled.iter().any(|mark| mark.is_of(handler, **event))
+        };
+        Ok(Some(events.iter().filter(is_handled).copied().collect()))
+    }
+
     async fn mark_handled(
         &self,
         connection: &mut MemoryConnection,
         lease: &Lease,
-        event: EventId,
-        position: i64,
-    ) -> Result<Marked> {
-        let mut state = self.state();
-        if state.held(lease).is_none() {
-            return Ok(Marked::LeaseLost);
-        }
-        let handler = &lease.subscription.handler;
-        let staged = |mark: &Handled| mark.event == event && mark.lease.subscription.handler == *handler;
-        let committed = state.marks.get(&(handler.clone(), event)).is_some_and(|mark| mark.done);
-        if committed || connection.handled.iter().any(staged) {
-            return Ok(Marked::Done);
-        }
-        connection.handled.push(Handled { lease: lease.clone(), event, position });
-        Ok(Marked::Fresh)
+        events: &[(EventId, i64)],
+    ) -> Result<()> {
+        let mark =
+            |(event, position): &(EventId, i64)| Handled { lease: lease.clone(), event: *event, position: *position };
+        connection.handled.extend(events.iter().map(mark));
+        Ok(())
     }
 
     async fn dead_letters(&self, handler: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>> {

@@ -38,6 +38,18 @@ impl EventLog for MemoryStore {
         &mut transaction.connection
     }
 
+    async fn savepoint(&self, connection: &mut Self::Connection, _: bool) -> Result<()> {
+        connection.savepoint = (connection.events.len(), connection.handled.len(), connection.received.len());
+        Ok(())
+    }
+
+    async fn undo(&self, connection: &mut Self::Connection) -> Result<()> {
+        connection.events.truncate(connection.savepoint.0);
+        connection.handled.truncate(connection.savepoint.1);
+        connection.received.truncate(connection.savepoint.2);
+        Ok(())
+    }
+
     async fn append(&self, connection: &mut Self::Connection, events: &[Envelope]) -> Result<()> {
         events.iter().try_for_each(|event| check(&event.meta))?;
         self.state().check(connection.events.iter().chain(events))?;

@@ -86,6 +86,8 @@ pub struct MemoryConnection {
     events: Vec<Envelope>,
     handled: Vec<Handled>,
     received: Vec<(Arc<str>, EventId)>,
+    /// How many of each there were at the last savepoint.
+    savepoint: (usize, usize, usize),
 }
 
 /// An event marked as handled in a transaction.
@@ -94,4 +96,10 @@ struct Handled {
     lease: Lease,
     event: EventId,
     position: i64,
+}
+
+impl Handled {
+    fn is_of(&self, handler: &str, event: EventId) -> bool {
+        self.event == event && *self.lease.subscription.handler == *handler
+    }
 }

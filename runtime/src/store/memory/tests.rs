@@ -5,7 +5,7 @@ use crate::{
     ErrorKind, Result,
     store::{
         DeadLetterStore, EventLog, SubscriptionStore,
-        record::{Marked, OnceClaim},
+        record::OnceClaim,
         tests::{LONG, OVER, all, claim, commit, event, ids, uuid, versioned, wanted},
     },
 };
@@ -50,7 +50,8 @@ async fn a_handler_whose_lease_was_taken_can_not_commit() -> Result<()> {
     let event = uuid(7).into();
     let mut transaction = store.begin().await?;
     let connection = MemoryStore::connection(&mut transaction);
-    assert_eq!(store.mark_handled(connection, &over, event, 1).await?, Marked::Fresh);
+    assert_eq!(store.handled(connection, &over, &[event]).await?, Some(vec![]));
+    store.mark_handled(connection, &over, &[(event, 1)]).await?;
     let lease = claim(&store, "b", "a.a", LONG).await?.expect("ran out").lease;
     assert_eq!(store.commit(transaction).await.expect_err("lost").kind(), ErrorKind::Conflict);
     assert_eq!(store.claim_once(&lease, event, 1).await?, OnceClaim::Fresh);

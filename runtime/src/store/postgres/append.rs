@@ -62,6 +62,8 @@ const LAST_VERSIONS: &str = concat!(
 impl PostgresStore {
     pub(super) async fn append_events(&self, connection: &mut PgConnection, events: &[Envelope]) -> Result<()> {
         if events.is_empty() {
+            // A COMMIT after a failed statement rolls back, and says so nowhere that the driver looks: any statement does.
+            sqlx::raw_sql("SELECT").execute(connection).await.context(self)?;
             return Ok(());
         }
         let payloads = checked(events)?;

@@ -51,7 +51,7 @@ fn explain(error: &sqlx::Error) -> (ErrorKind, String) {
 }
 
 fn explain_code(code: &str, text: &str) -> (ErrorKind, String) {
-    use ErrorKind::{Configuration, Corrupt, InvalidEvent, Schema, Store, Unavailable};
+    use ErrorKind::{Aborted, Configuration, Corrupt, InvalidEvent, Schema, Store, Unavailable};
     match code {
         "40001" | "40P01" => (Unavailable, format!("another transaction was in the way ({text}); repeat this one")),
         "53100" => (Unavailable, "its disk is full; free some space, then the same call succeeds".into()),
@@ -71,7 +71,10 @@ fn explain_code(code: &str, text: &str) -> (ErrorKind, String) {
         "25006" => {
             (Unavailable, "it is read-only: a standby, or one that is being replaced; connect to the primary".into())
         }
-        "25P02" => (Store, "an earlier statement of this transaction failed; roll it back".into()),
+        "25P02" => (
+            Aborted,
+            "an earlier statement of this transaction failed, and nothing of it can be kept; roll it back".into(),
+        ),
         "42P01" | "42883" | "3F000" if text.contains("event_") || code == "3F000" => {
             (Schema, format!("the tables of domain-events are missing ({text}); call `migrate()`"))
         }

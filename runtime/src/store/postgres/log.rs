@@ -46,6 +46,20 @@ impl EventLog for PostgresStore {
         transaction
     }
 
+    async fn savepoint(&self, connection: &mut Self::Connection, again: bool) -> Result<()> {
+        let statement = match again {
+            true => "RELEASE SAVEPOINT domain_events; SAVEPOINT domain_events",
+            false => "SAVEPOINT domain_events",
+        };
+        sqlx::raw_sql(statement).execute(connection).await.context(self)?;
+        Ok(())
+    }
+
+    async fn undo(&self, connection: &mut Self::Connection) -> Result<()> {
+        sqlx::raw_sql("ROLLBACK TO SAVEPOINT domain_events").execute(connection).await.context(self)?;
+        Ok(())
+    }
+
     async fn append(&self, connection: &mut Self::Connection, events: &[Envelope]) -> Result<()> {
         self.append_events(connection, events).await
     }

@@ -6,7 +6,7 @@ use crate::{
     event::EventId,
     store::{
         DeadLetterStore,
-        record::{DeadLetter, DeadLetterId, Lease, Marked, Parked},
+        record::{DeadLetter, DeadLetterId, Lease, Parked},
     },
 };
 
@@ -15,14 +15,22 @@ impl DeadLetterStore for SqlStore {
         pass_on!(self.parked(handler, limit))
     }
 
+    async fn handled(
+        &self,
+        connection: &mut SqlTransaction,
+        lease: &Lease,
+        events: &[EventId],
+    ) -> Result<Option<Vec<EventId>>> {
+        pass_on!(self.handled(lease, events) in connection)
+    }
+
     async fn mark_handled(
         &self,
         connection: &mut SqlTransaction,
         lease: &Lease,
-        event: EventId,
-        position: i64,
-    ) -> Result<Marked> {
-        pass_on!(self.mark_handled(lease, event, position) in connection)
+        events: &[(EventId, i64)],
+    ) -> Result<()> {
+        pass_on!(self.mark_handled(lease, events) in connection)
     }
 
     async fn dead_letters(&self, handler: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>> {

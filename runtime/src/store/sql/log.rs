@@ -42,6 +42,14 @@ impl EventLog for SqlStore {
         transaction
     }
 
+    async fn savepoint(&self, connection: &mut SqlTransaction, again: bool) -> Result<()> {
+        pass_on!(self.savepoint(again) in connection)
+    }
+
+    async fn undo(&self, connection: &mut SqlTransaction) -> Result<()> {
+        pass_on!(self.undo() in connection)
+    }
+
     async fn append(&self, connection: &mut SqlTransaction, events: &[Envelope]) -> Result<()> {
         pass_on!(self.append(events) in connection)
     }

@@ -13,7 +13,7 @@ use crate::{
     event::EventId,
     store::{
         DeadLetterStore,
-        record::{DeadLetter, DeadLetterId, Lease, Marked, Parked},
+        record::{DeadLetter, DeadLetterId, Lease, Parked},
     },
 };
 
@@ -52,14 +52,22 @@ impl DeadLetterStore for SqliteStore {
         rows.iter().map(parked).collect::<Result<_, _>>().context(self)
     }
 
+    async fn handled(
+        &self,
+        connection: &mut SqliteConnection,
+        lease: &Lease,
+        events: &[EventId],
+    ) -> Result<Option<Vec<EventId>>> {
+        self.handled_before(connection, lease, events).await
+    }
+
     async fn mark_handled(
         &self,
         connection: &mut SqliteConnection,
         lease: &Lease,
-        event: EventId,
-        position: i64,
-    ) -> Result<Marked> {
-        self.mark_in(connection, lease, event, position).await
+        events: &[(EventId, i64)],
+    ) -> Result<()> {
+        self.mark_in(connection, lease, events).await
     }
 
     async fn dead_letters(&self, handler: Option<&str>, limit: usize) -> Result<Vec<DeadLetter>> {

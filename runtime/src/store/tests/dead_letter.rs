@@ -130,10 +130,11 @@ async fn what_is_not_there_is_not_settled<S: Store>(store: S) -> Result<()> {
 async fn a_mark_commits_or_rolls_back_with_its_transaction<S: Store>(store: S) -> Result<()> {
     let lease = claimed(&store, "a.a").await?;
     let event = EventId::generate();
-    for expected in [Marked::Fresh, Marked::Fresh, Marked::Done] {
+    for before in [vec![], vec![], vec![event]] {
         let mut transaction = store.begin().await?;
         let connection = S::connection(&mut transaction);
-        assert_eq!(store.mark_handled(connection, &lease, event, 1).await?, expected);
+        assert_eq!(store.handled(connection, &lease, &[event]).await?, Some(before));
+        store.mark_handled(connection, &lease, &[(event, 1)]).await?;
         match all(&store).await?.len() {
             0 => store.rollback(transaction).await?,
             _ => store.commit(transaction).await?,

@@ -266,8 +266,7 @@ async fn a_mark_needs_the_lease<S: Store>(store: S) -> Result<()> {
     let event = EventId::generate();
     assert_eq!(store.claim_once(&lease, event, 1).await?, OnceClaim::LeaseLost);
     let mut transaction = store.begin().await?;
-    let marked = store.mark_handled(S::connection(&mut transaction), &lease, event, 1).await?;
-    assert_eq!(marked, Marked::LeaseLost);
+    assert_eq!(store.handled(S::connection(&mut transaction), &lease, &[event]).await?, None);
     store.commit(transaction).await?;
     let lease = claimed(&store, "a.a").await?;
     assert_eq!(store.claim_once(&lease, event, 1).await?, OnceClaim::Fresh, "nothing was marked");

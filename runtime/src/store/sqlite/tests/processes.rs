@@ -7,7 +7,7 @@ use crate::{
     ErrorKind,
     store::{
         DeadLetterStore, EventLog, SubscriptionStore,
-        record::{Checkpoint, Marked, Position},
+        record::{Checkpoint, Position},
         tests::{LONG, OVER, all, at, claim, claimed, commit, event, ids, state, uuid, versioned, wanted},
     },
 };
@@ -85,15 +85,16 @@ async fn a_mark_keeps_other_holders_out_until_it_commits() -> Result<()> {
     let mut connection = foreign(&folder.file()).await;
     let mut transaction = connection.begin().await.expect("begun");
     let event = uuid(7).into();
-    assert_eq!(here.mark_handled(&mut transaction, &over, event, 1).await?, Marked::Fresh);
+    assert_eq!(here.handled(&mut transaction, &over, &[event]).await?, Some(vec![]));
+    here.mark_handled(&mut transaction, &over, &[(event, 1)]).await?;
     let error = claim(&there, "there", "a.a", LONG).await.expect_err("the lock is taken");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     transaction.commit().await.expect("committed");
 
     let lease = claim(&there, "there", "a.a", LONG).await?.expect("ran out").lease;
     let mut transaction = there.begin().await?;
-    assert_eq!(there.mark_handled(&mut transaction, &over, event, 1).await?, Marked::LeaseLost);
-    assert_eq!(there.mark_handled(&mut transaction, &lease, event, 1).await?, Marked::Done);
+    assert_eq!(there.handled(&mut transaction, &over, &[event]).await?, None);
+    assert_eq!(there.handled(&mut transaction, &lease, &[event]).await?, Some(vec![event]));
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::{
     store::{
         DeadLetterStore, EventLog, Store, SubscriptionStore,
         record::{
-            AggregateKey, Checkpoint, Claim, DeadLetter, DeadReason, Forgotten, Lease, Marked, NewSubscription, Node,
+            AggregateKey, Checkpoint, Claim, DeadLetter, DeadReason, Forgotten, Lease, NewSubscription, Node,
             OnceClaim, Parked, ParkedState, Position, StartAt, SubscriptionId,
         },
     },
@@ -182,13 +182,20 @@ pub async fn contract_a_handled_mark_follows_its_transaction<H: StoreHarness>(su
     let id = new_subscription(&store, "ledger", false).await;
     let lease = claimed(&store, "one", &id, LONG).await.lease;
     let position = envelope.meta.position.expect("a committed event has a position");
-    for (round, commits, expected) in
-        [("rolled back", false, Marked::Fresh), ("committed", true, Marked::Fresh), ("again", false, Marked::Done)]
+    let (event, undone) = (envelope.meta.id, EventId::generate());
+    for (round, commits, before) in
+        [("rolled back", false, vec![]), ("committed", true, vec![]), ("again", false, vec![event])]
     {
         let mut transaction = store.begin().await.expect("a transaction begins");
         let connection = H::Store::connection(&mut transaction);
-        let marked = store.mark_handled(connection, &lease, envelope.meta.id, position).await;
-        assert_eq!(marked.expect("the store answers"), expected, "{round}");
+        let handled = store.handled(connection, &lease, &[undone, event]).await;
+        assert_eq!(handled.expect("the store answers"), Some(before), "{round}");
+        store.mark_handled(connection, &lease, &[(event, position)]).await.expect("the store answers");
+        for again in [false, true] {
+            store.savepoint(connection, again).await.expect("the store answers");
+            store.mark_handled(connection, &lease, &[(undone, position)]).await.expect("the store answers");
+            store.undo(connection).await.expect("the store answers");
+        }
         if commits {
             store.commit(transaction).await.expect("a transaction commits");
         } else {

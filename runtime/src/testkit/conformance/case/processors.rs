@@ -11,7 +11,7 @@ use crate::{
     event::EventId,
     store::{
         DeadLetterStore, EventLog, SubscriptionStore,
-        record::{Checkpoint, Marked, NodeId, OnceClaim, Position, SubscriptionId},
+        record::{Checkpoint, NodeId, OnceClaim, Position, SubscriptionId},
     },
     testkit::{
         conformance::{
@@ -141,8 +141,8 @@ pub async fn case_05_a_lost_lease_is_fenced<H: StoreHarness>(suite: Suite<H>) {
     let once = store.claim_once(&frozen.lease, event, 1).await.expect("the store answers");
     assert_eq!(once, OnceClaim::LeaseLost, "a fenced holder made a `once` mark");
     let mut transaction = store.begin().await.expect("a transaction begins");
-    let marked = store.mark_handled(H::Store::connection(&mut transaction), &frozen.lease, event, 1).await;
-    assert_eq!(marked.expect("the store answers"), Marked::LeaseLost, "a fenced holder marked an event as handled");
+    let handled = store.handled(H::Store::connection(&mut transaction), &frozen.lease, &[event]).await;
+    assert_eq!(handled.expect("the store answers"), None, "a fenced holder began to handle an event");
     store.rollback(transaction).await.expect("a transaction rolls back");
     let renewed = store.renew(&[frozen.lease.clone(), successor.lease.clone()], Duration::from_secs(60)).await;
     let held: Vec<_> = renewed.expect("the store answers").iter().map(|renewed| renewed.held).collect();

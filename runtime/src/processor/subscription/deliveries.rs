@@ -1,0 +1,196 @@
+//! Which deliveries of a session begin, and what follows when they end.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+
+use super::{session::Session, under_way::Ended, waits::later};
+use crate::{
+    handler::{Next, OnDead, Outcome, next},
+    processor::{
+        delivery::{Attempt, Attempted},
+        lanes::Job,
+        tail::TailEvent,
+    },
+    store::{
+        Store,
+        record::{DeadLetter, DeadReason},
+    },
+};
+
+/// How long a delivery waits whose store failed.
+const STORE_PAUSE: Duration = Duration::from_millis(200);
+
+impl<S: Store> Session<'_, S> {
+    /// Begins as many attempts as may run at a time.
+    pub(super) fn launch(&mut self) {
+        let now = self.subscription.context.clock.now();
+        self.lanes.wake(now);
+        if self.running.batch_until().is_some_and(|until| until <= Instant::now()) {
+            self.sharing.is_slow();
+            self.cut_batch();
+        }
+        let limit = self.concurrency();
+        // While a batch runs, what else there is will be in the next one.
+        while self.running.len() + self.armed.len() + self.arming.len() < limit && self.running.batch_until().is_none()
+        {
+            let Some(job) = self.lanes.start() else { break };
+            // What has failed before, or is under suspicion, is made known before it is begun: if it takes the process
+            // down, that attempt is found and counted. A delivery that is only to be buried is not begun.
+            if (self.careful.is_some() || job.attempts > 0) && !self.is_spent(&job) {
+                let changes = self.lanes.arm(job.key, job.attempts + 1, now);
+                self.progress.apply(changes);
+                self.armed.push(job);
+            } else if self.shares() && job.is_fresh() {
+                self.begin_batch(job);
+            } else {
+                self.begin_attempt(job);
+            }
+        }
+        // Once everything readable was tried and nothing is left to do, the suspicion is over.
+        if self.careful == Some(0) || (self.careful.is_some() && self.caught_up && self.is_idle()) {
+            self.careful = None;
+            self.progress.calm();
+        }
+    }
+
+    fn concurrency(&self) -> usize {
+        let one_writer = !self.subscription.context.store.capabilities().concurrent_writers;
+        if self.careful.is_some() || (self.subscription.wired.transactional && one_writer) {
+            return 1;
+        }
+        usize::from(self.subscription.wired.options.concurrency)
+    }
+
+    /// Whether deliveries share transactions now: never under suspicion, and only where more wait than can run at a time.
+    fn shares(&self) -> bool {
+        self.subscription.wired.transactional
+            && self.careful.is_none()
+            && self.sharing.most() > 1
+            && self.progress.window.len() > self.concurrency()
+    }
+
+    /// Whether its attempts are used up, the last one by a crash.
+    fn is_spent(&self, job: &Job) -> bool {
+        job.crashed && job.attempts >= self.subscription.wired.options.max_attempts
+    }
+
+    pub(super) fn begin_attempt(&mut self, job: Job) {
+        if self.is_spent(&job) {
+            let number = job.attempts;
+            self.running.bury(self.attempt(job, number));
+        } else {
+            let number = job.attempts + 1;
+            self.running.make(self.attempt(job, number));
+        }
+        self.careful = self.careful.map(|left| left.saturating_sub(1));
+    }
+
+    fn begin_batch(&mut self, first: Job) {
+        let more = self.lanes.start_with(&first, self.sharing.most() - 1);
+        if more.is_empty() {
+            return self.begin_attempt(first);
+        }
+        let attempts: Vec<_> = std::iter::once(first).chain(more).map(|job| self.attempt(job, 1)).collect();
+        self.running.make_together(&self.subscription.context.store, attempts);
+    }
+
+    /// What a batch has not begun does not wait for it any more.
+    pub(super) fn cut_batch(&mut self) {
+        for key in self.running.cut_batch() {
+            self.lanes.give_back(key);
+        }
+    }
+
+    fn attempt(&self, job: Job, number: u32) -> Attempt<S> {
+        Attempt {
+            context: Arc::clone(&self.subscription.context),
+            wired: Arc::clone(&self.subscription.wired),
+            lease: self.subscription.claim.lease.clone(),
+            key: job.key,
+            event: job.event,
+            position: job.position,
+            number,
+        }
+    }
+
+    /// What follows attempts that have ended; `Break` if the lease is lost.
+    pub(super) fn ended(&mut self, ended: Ended) -> ControlFlow<()> {
+        let Ended { attempts, left, begun, shared } = ended;
+        self.learn(&attempts, shared);
+        let last: HashMap<_, _> = attempts.iter().enumerate().map(|(index, attempt)| (attempt.key, index)).collect();
+        let mut closed = HashSet::new();
+        for (index, attempted) in attempts.into_iter().enumerate() {
+            let key = attempted.key;
+            // Behind one that is to be made again; it was made in vain.
+            if closed.contains(&key) {
+                continue;
+            }
+            match self.attempted(attempted, begun, last.get(&key) == Some(&index)) {
+                None => return ControlFlow::Break(()),
+                Some(goes_on) if goes_on => {}
+                Some(_) => {
+                    closed.insert(key);
+                }
+            }
+        }
+        for key in left {
+            self.lanes.give_back(key);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn learn(&mut self, attempts: &[Attempted], shared: bool) {
+        let deliveries = if shared { attempts.len() } else { 1 };
+        if !attempts.is_empty() && attempts.iter().all(|attempt| matches!(attempt.outcome, Outcome::Handled)) {
+            self.sharing.went_well(deliveries, attempts.iter().map(|attempt| attempt.took).sum());
+        } else {
+            self.sharing.went_wrong(if shared { deliveries.max(2) } else { 1 });
+        }
+    }
+
+    /// What follows an attempt; whether its lane can go on from it, `None` if the lease is lost. Of several in one lane
+    /// only the `last` one sets it free.
+    fn attempted(&mut self, attempted: Attempted, begun: bool, last: bool) -> Option<bool> {
+        let Attempted { key, number: attempts, outcome, event, took: _ } = attempted;
+        let now = self.subscription.context.clock.now();
+        let options = self.subscription.wired.options;
+        if options.once
+            && let Some(event) = &event
+        {
+            self.progress.once(event.id(), &outcome);
+        }
+        let (changes, goes_on) = match next(outcome, attempts, &options) {
+            Next::Leave => return None,
+            Next::Settle if last => (self.lanes.settle(key), true),
+            Next::Settle => (self.lanes.pass(key), true),
+            Next::Repeat => (self.lanes.repeat(key, begun, later(now, STORE_PAUSE)), false),
+            Next::Retry { wait, error } => (self.lanes.retry(key, attempts, later(now, wait), error), false),
+            Next::Bury { reason, error } => {
+                if let Some(event) = event {
+                    self.bury(&event, attempts, reason, &error, now);
+                }
+                match options.on_dead {
+                    OnDead::Continue => (self.lanes.settle(key), true),
+                    OnDead::Park => (self.lanes.block(key, attempts, now, error), false),
+                }
+            }
+        };
+        self.progress.worked();
+        self.progress.apply(changes);
+        Some(goes_on)
+    }
+
+    fn bury(&mut self, event: &TailEvent, attempts: u32, reason: DeadReason, error: &str, now: DateTime<Utc>) {
+        let (handler, meta) = (&self.subscription.wired.name, &event.envelope.meta);
+        tracing::error!(target: "domain_events::delivery", %handler, event = %meta.name, event_id = %meta.id,
+            aggregate_id = %meta.aggregate_id, %reason, attempts, %error, "dead letter");
+        let envelope = event.envelope.clone();
+        self.progress.bury(DeadLetter::new(Arc::clone(handler), envelope, attempts, reason, error.to_owned(), now));
+    }
+}

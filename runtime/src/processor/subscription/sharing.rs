@@ -1,0 +1,108 @@
+//! How many deliveries of a transactional handler may share a transaction next: more while that goes well and quickly, one
+//! where it does not.
+//!
+//! What shares a transaction also shares its locks, until it ends: a handler that is slow, or fails often, has each
+//! delivery in a transaction of its own.
+
+use std::time::Duration;
+
+use crate::processor::batch::SHARED_FOR;
+
+/// The most deliveries in one transaction. PostgreSQL keeps 64 savepoints of a transaction at hand.
+const MOST: usize = 32;
+
+/// How many deliveries stay alone after a failure in a shared transaction, at first and at most.
+const ALONE_FIRST: usize = 8;
+const ALONE_MOST: usize = 1024;
+
+pub(super) struct Sharing {
+    most: usize,
+    /// So many deliveries still have a transaction of their own.
+    alone: usize,
+    /// How many will have after the next failure.
+    alone_next: usize,
+}
+
+impl Sharing {
+    pub(super) fn new() -> Self {
+        Self { most: 1, alone: 0, alone_next: ALONE_FIRST }
+    }
+
+    /// The most deliveries in the next transaction.
+    pub(super) fn most(&self) -> usize {
+        if self.alone > 0 { 1 } else { self.most }
+    }
+
+    /// All deliveries of a transaction were handled.
+    pub(super) fn went_well(&mut self, deliveries: usize, took: Duration) {
+        if took > SHARED_FOR {
+            self.most = (deliveries / 2).max(1);
+        } else if deliveries >= self.most() {
+            self.most = (self.most * 2).min(MOST);
+        }
+        if deliveries >= MOST {
+            self.alone_next = (self.alone_next / 2).max(ALONE_FIRST);
+        }
+        self.alone = self.alone.saturating_sub(deliveries);
+    }
+
+    /// One of them was not.
+    pub(super) fn went_wrong(&mut self, deliveries: usize) {
+        self.most = 1;
+        if deliveries != 1 {
+            self.alone = self.alone_next;
+            self.alone_next = (self.alone_next * 2).min(ALONE_MOST);
+        }
+    }
+
+    /// One takes so long that the rest does not wait for it.
+    pub(super) fn is_slow(&mut self) {
+        self.most = 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUICK: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn transactions_grow_while_all_goes_well_and_quickly() {
+        let mut sharing = Sharing::new();
+        let sizes: Vec<_> = (0..7)
+            .map(|_| {
+                let most = sharing.most();
+                sharing.went_well(most, QUICK);
+                most
+            })
+            .collect();
+        assert_eq!(sizes, [1, 2, 4, 8, 16, 32, 32]);
+        // Fewer, because there were no more.
+        sharing.went_well(3, QUICK);
+        assert_eq!(sharing.most(), 32);
+        sharing.went_well(10, SHARED_FOR * 2);
+        assert_eq!(sharing.most(), 5, "in half the time");
+        sharing.is_slow();
+        assert_eq!(sharing.most(), 1);
+    }
+
+    #[test]
+    fn after_a_failure_each_is_alone_for_a_while_and_longer_after_the_next() {
+        let mut sharing = Sharing { most: 16, ..Sharing::new() };
+        let alone = |sharing: &mut Sharing| {
+            let mut deliveries = 0;
+            while sharing.most() == 1 {
+                sharing.went_well(1, QUICK);
+                deliveries += 1;
+            }
+            deliveries
+        };
+        sharing.went_wrong(16);
+        assert_eq!(alone(&mut sharing), 8);
+        sharing.went_wrong(2);
+        assert_eq!(alone(&mut sharing), 16);
+        sharing.went_wrong(1);
+        assert_eq!(alone(&mut sharing), 1, "what fails alone has nothing to do with sharing");
+    }
+}
