@@ -82,7 +82,8 @@ impl<S: Store> Relay<S> {
     ///
     /// # Errors
     ///
-    /// Any error of the store at the start. Once it runs, it outlasts failures of store and broker: see
+    /// [`Configuration`](ErrorKind::Configuration) for a PostgreSQL that is set to `synchronous_commit = off`; any error of
+    /// the store at the start. Once it runs, it outlasts failures of store and broker: see
     /// [`RunningRelay::health`].
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let running = self.start().await?;
@@ -96,6 +97,12 @@ impl<S: Store> Relay<S> {
     ///
     /// As for [`run`](Self::run).
     pub async fn start(self) -> Result<RunningRelay> {
+        if !self.context.store.flushes().await? {
+            let message = "the database is set to `synchronous_commit = off`: a crash of it could forget an event that was \
+                           published already; set it to `on` or `local` for the role that this program connects as \
+                           (`alter role .. set synchronous_commit = on`), and off only in transactions without events";
+            return Err(Error::new(ErrorKind::Configuration, message));
+        }
         let id = SubscriptionId { handler: Arc::clone(&self.name), partition: 0 };
         let wanted = NewSubscription { id: id.clone(), partitions: 1, aliases: Vec::new(), start: StartAt::Least };
         self.context.store.ensure(&[wanted]).await?;

@@ -100,6 +100,10 @@ pub trait EventLog: Send + Sync + 'static {
     /// Commits; when it returns `Ok`, the writes survive a crash of the process and, on a durable store, of the machine.
     fn commit(&self, transaction: Self::Transaction) -> impl Future<Output = Result<()>> + Send;
 
+    /// Whether a commit that others can see survives a crash of the machine, as the database is set up. Where it need not,
+    /// an event could be published that the log has never had.
+    fn flushes(&self) -> impl Future<Output = Result<bool>> + Send;
+
     /// Rolls back.
     fn rollback(&self, transaction: Self::Transaction) -> impl Future<Output = Result<()>> + Send;
 

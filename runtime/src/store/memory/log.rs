@@ -72,6 +72,11 @@ impl EventLog for MemoryStore {
         Ok(())
     }
 
+    async fn flushes(&self) -> Result<bool> {
+        // What is committed is lost with everything else.
+        Ok(true)
+    }
+
     async fn rollback(&self, transaction: Self::Transaction) -> Result<()> {
         drop(transaction);
         Ok(())

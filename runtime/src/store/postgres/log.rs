@@ -75,6 +75,15 @@ impl EventLog for PostgresStore {
         Ok(())
     }
 
+    async fn flushes(&self) -> Result<bool> {
+        let mut own = self.own().await?;
+        let row =
+            self.query("SELECT setting FROM pg_settings WHERE name = 'synchronous_commit'").fetch_one(&mut *own).await;
+        let setting: String = row.and_then(|row| row.try_get(0)).context(self)?;
+        own.done().await.context(self)?;
+        Ok(setting != "off")
+    }
+
     async fn rollback(&self, transaction: Self::Transaction) -> Result<()> {
         transaction.rollback().await.context(self)
     }

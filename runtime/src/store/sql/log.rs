@@ -62,6 +62,10 @@ impl EventLog for SqlStore {
         pass_on!(self.commit() in transaction)
     }
 
+    async fn flushes(&self) -> Result<bool> {
+        pass_on!(self.flushes())
+    }
+
     async fn rollback(&self, transaction: SqlTransaction) -> Result<()> {
         pass_on!(self.rollback() in transaction)
     }

@@ -86,6 +86,11 @@ impl EventLog for SqliteStore {
         Ok(())
     }
 
+    async fn flushes(&self) -> Result<bool> {
+        // Applications write in transactions that this store begins, with the level it sets.
+        Ok(true)
+    }
+
     async fn rollback(&self, transaction: Self::Transaction) -> Result<()> {
         transaction.rollback().await.context(self)
     }
