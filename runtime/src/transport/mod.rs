@@ -13,7 +13,7 @@ mod capabilities;
 #[cfg(feature = "kafka")]
 mod kafka;
 mod link;
-//mod memory;
+mod memory;
 pub mod message;
 #[cfg(feature = "nats")]
 mod nats;
@@ -27,7 +27,7 @@ mod url;
 pub use capabilities::{Capabilities, Ordering};
 pub use link::Health;
 pub(crate) use link::Link;
-//pub use memory::MemoryTransport;
+pub use memory::MemoryTransport;
 pub use url::{Scheme, connect};
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
