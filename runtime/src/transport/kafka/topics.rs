@@ -9,7 +9,7 @@ use rdkafka::{
     config::FromClientConfigAndContext,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext},
     error::{KafkaError, RDKafkaErrorCode as Code},
-    metadata::Metadata,
+    metadata::{Metadata, MetadataBroker},
 };
 
 use tokio::runtime::Handle;
@@ -53,41 +53,39 @@ impl Inquirer {
 
     /// Makes the topic if it is missing, and returns how many partitions it has.
     pub(super) fn make(&self, topic: &str, partitions: i32, config: &[(&str, &str)]) -> Result<i32> {
-        if let Some(partitions) = self.partitions(topic)? {
+        let metadata = self.ask("reading the topic", |consumer| consumer.fetch_metadata(Some(topic), TRY))?;
+        if let Some(partitions) = self.count(topic, &metadata)? {
             return Ok(partitions);
         }
         let settings = &self.settings;
-        let failed = |code| voice::failed(&format!("making the topic `{topic}`"), &settings.shown, code, None);
-        let admin = AdminClient::from_config_and_context(&settings.inquirer(None), Voice::default())
-            .map_err(|error| voice::failure("making a client", &settings.shown, &error, None))?;
+        let doing = format!("making the topic `{topic}`");
+        let client = |error| voice::failure("making a client", &settings.shown, &error, None);
+        let admin: AdminClient<Voice> =
+            AdminClient::from_config_and_context(&settings.inquirer(None), Voice::default()).map_err(client)?;
         let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(settings.replication));
         new.config.extend(config);
         let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
-        let made = Handle::current().block_on(admin.create_topics([&new], &options));
+        // Any broker sends it on to the controller; old ones say that they are not it.
+        let any = metadata.brokers().first().map(MetadataBroker::id);
+        let create = |options: AdminOptions| Handle::current().block_on(admin.create_topics([&new], &options));
+        let mut made = create(options.broker_id(any));
+        if made.as_ref().is_ok_and(|results| matches!(results[..], [Err((_, Code::NotController))])) {
+            let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
+            made = create(options);
+        }
         match made {
-            Ok(results) => {
-                for result in results {
-                    match result {
-                        Ok(_) | Err((_, Code::TopicAlreadyExists)) => {}
-                        Err((_, code)) => return Err(failed(code)),
-                    }
-                }
-                self.appeared(topic, self.consumer())
-            }
+            Ok(results) => match results.into_iter().find_map(Result::err) {
+                None | Some((_, Code::TopicAlreadyExists)) => self.appeared(topic, self.consumer()),
+                Some((_, code)) => Err(voice::failed(&doing, &settings.shown, code, None)),
+            },
             // A broker without this request makes topics when they are first asked for.
             Err(KafkaError::AdminOp(Code::UnsupportedFeature)) => {
                 let mut config = settings.inquirer(None);
                 config.set("allow.auto.create.topics", "true");
-                let asking = BaseConsumer::from_config_and_context(&config, Voice::default())
-                    .map_err(|error| voice::failure("making a client", &settings.shown, &error, None))?;
+                let asking = BaseConsumer::from_config_and_context(&config, Voice::default()).map_err(client)?;
                 self.appeared(topic, &asking)
             }
-            Err(error) => Err(voice::failure(
-                &format!("making the topic `{topic}`"),
-                &settings.shown,
-                &error,
-                admin.inner().context().take(),
-            )),
+            Err(error) => Err(voice::failure(&doing, &settings.shown, &error, admin.inner().context().take())),
         }
     }
 
