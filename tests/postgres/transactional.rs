@@ -62,7 +62,9 @@ async fn moody(
             drop(sqlx::query("insert into nowhere values (1)").execute(&mut *attempt).await);
             attempt.rollback().await?;
         }
-        ("hangs once", 1) => drop(sqlx::query("select pg_sleep(600)").execute(connection).await?),
+        ("hangs once", 1) => {
+            sqlx::query("select pg_sleep(600)").execute(connection).await?;
+        }
         _ => {}
     }
     Ok(())
