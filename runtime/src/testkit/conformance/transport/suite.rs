@@ -65,7 +65,7 @@ impl<H: TransportHarness> TransportSuite<H> {
                 Need::KeepsForAbsent => (can.keeps_for_absent, "it keeps nothing for those who are away"),
                 Need::Replays => (can.replays, "a new subscription begins with what comes"),
                 Need::OutlivesBroker => (can.outlives_broker, "nothing in it outlives the broker"),
-                Need::Order => (can.ordering != Ordering::None, "it keeps no order"),
+                Need::Order => (self.keeps_order(), "it keeps no order"),
                 Need::Shares => (can.shares, "a subscription is not shared"),
                 Need::Deduplicates => (can.deduplicates, "it does not notice an event that comes twice"),
                 Need::DeadLetters => (can.dead_letters, "it keeps no dead letters"),
@@ -96,6 +96,11 @@ impl<H: TransportHarness> TransportSuite<H> {
     /// A transport as another process would open it.
     pub(super) async fn open(&self) -> Arc<dyn Transport> {
         self.harness.open().await
+    }
+
+    /// Whether an aggregate's events keep their order on the way to one subscriber.
+    pub(super) fn keeps_order(&self) -> bool {
+        self.capabilities.ordering != Ordering::None
     }
 
     /// How many subscribers a case about order may have: where order holds within a process only, one.

@@ -12,7 +12,6 @@ use crate::{
         },
     },
     transport::{
-        Ordering,
         message::Mode,
         record::{Fate, Subscription},
     },
@@ -98,7 +97,7 @@ pub async fn case_10_only_what_is_handled_is_delivered<H: TransportHarness>(suit
 /// The steps of one parcel, in order where the transport keeps it.
 fn expect_steps<H>(suite: &TransportSuite<H>, arrived: Vec<(String, u64)>, expected: &[u64]) {
     let mut arrived: Vec<_> = arrived.into_iter().map(|(_, step)| step).collect();
-    if suite.capabilities.ordering == Ordering::None {
+    if !suite.keeps_order() {
         arrived.sort_unstable();
     }
     assert_eq!(arrived, expected);

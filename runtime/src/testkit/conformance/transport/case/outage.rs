@@ -94,7 +94,7 @@ async fn through<H: TransportHarness>(
     publishers.join_all().await;
     arrived(&stage, "shared", all).await;
     shut_down(consumers).await;
-    if suite.capabilities.ordering != crate::transport::Ordering::None {
+    if suite.keeps_order() {
         check_first_order(&suite.journal(), "shared");
     }
 }
@@ -152,7 +152,7 @@ pub async fn case_13_the_relay_outlasts_its_broker<H: TransportHarness>(suite: T
     arrived(&stage, "shared", 2_000).await;
     relay.shutdown().await.expect("the relay ends");
     shut_down(consumers).await;
-    if suite.capabilities.ordering != crate::transport::Ordering::None {
+    if suite.keeps_order() {
         check_first_order(&suite.journal(), "shared");
     }
 }
