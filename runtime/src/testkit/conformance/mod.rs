@@ -54,6 +54,7 @@ mod role;
 mod sqlite;
 mod stage;
 mod suite;
+mod transport;
 
 #[doc(hidden)]
 pub use case::*;
@@ -70,6 +71,9 @@ pub use sqlite::SqliteHarness;
 pub use stage::{Act, Seen, Stage};
 #[doc(hidden)]
 pub use suite::Suite;
+pub use transport::{Broker, MemoryTransportHarness, TransportHarness};
+#[doc(hidden)]
+pub use transport::{TransportSuite, case as transport_case, run_transport};
 
 use std::{future::Future, time::Duration};
 
