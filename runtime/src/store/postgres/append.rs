@@ -53,6 +53,42 @@ const APPEND: &str = concat!(
     ") ORDER BY e.place"
 );
 
+/// The same on a log with partitions, where no index on all of them guards versions: the aggregates' rows in
+/// `event_stream` do. They are locked and judged before the events draw their positions, so that of two writers of one
+/// aggregate the second one also has the later positions. (A first event has no row to lock: there the second writer
+/// fails at the primary key.)
+const APPEND_PARTITIONED: &str = "
+    WITH head AS MATERIALIZED (
+        SELECT a.*, (SELECT s.version
+                       FROM @.event_stream s
+                      WHERE s.aggregate_type = a.type AND s.aggregate_id = a.id
+                        FOR NO KEY UPDATE) AS version
+          FROM (SELECT *
+                  FROM unnest($12::text[], $13::text[], $14::bigint[], $15::bigint[]) AS a (type, id, expected, last)
+                 ORDER BY type, id) a
+    ), turn AS MATERIALIZED (
+        SELECT NOT EXISTS (SELECT 1 FROM head WHERE coalesce(version, 0) <> expected) AS ours
+    ), begun AS (
+        INSERT INTO @.event_stream (aggregate_type, aggregate_id, version)
+        SELECT type, id, last FROM head, turn WHERE ours AND expected = 0 ORDER BY type, id
+    ), moved AS (
+        INSERT INTO @.event_stream (aggregate_type, aggregate_id, version)
+        SELECT type, id, last FROM head, turn WHERE ours AND expected <> 0
+            ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET version = excluded.version
+    )
+    INSERT INTO @.event_log
+           (id, aggregate_type, aggregate_id, aggregate_version, event_name, event_version, occurred_at,
+            correlation_id, causation_id, trace, payload)
+    SELECT e.id, e.aggregate_type, e.aggregate_id, e.aggregate_version, e.event_name, e.event_version, e.occurred_at,
+           e.correlation_id, e.causation_id, e.trace, e.payload::json
+      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::timestamptz[],
+                  $8::uuid[], $9::uuid[], $10::text[], $11::text[])
+           WITH ORDINALITY
+        AS e (id, aggregate_type, aggregate_id, aggregate_version, event_name, event_version, occurred_at,
+              correlation_id, causation_id, trace, payload, place)
+     WHERE (SELECT ours FROM turn)
+     ORDER BY e.place";
+
 const LAST_VERSIONS: &str = concat!(
     "SELECT ",
     last_version!(),
@@ -65,10 +101,11 @@ impl PostgresStore {
             return Ok(());
         }
         let payloads = checked(events)?;
-        let heads = heads(events)?;
+        let (heads, lasts) = heads(events)?;
         let metas = || events.iter().map(|event| &event.meta);
-        let appended = self
-            .query(APPEND)
+        let partitioned = self.shared.partitioning.events().is_some();
+        let mut append = self
+            .query(if partitioned { APPEND_PARTITIONED } else { APPEND })
             .bind(metas().map(|meta| meta.id.as_uuid()).collect::<Vec<_>>())
             .bind(metas().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
             .bind(metas().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
@@ -82,10 +119,11 @@ impl PostgresStore {
             .bind(payloads)
             .bind(heads.iter().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
             .bind(heads.iter().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
-            .bind(heads.iter().map(|meta| expected_version(meta).map(u64::cast_signed)).collect::<Vec<_>>())
-            .execute(&mut *connection)
-            .await;
-        match appended {
+            .bind(heads.iter().map(|meta| expected_version(meta).map(u64::cast_signed)).collect::<Vec<_>>());
+        if partitioned {
+            append = append.bind(lasts);
+        }
+        match append.execute(&mut *connection).await {
             Ok(done) if done.rows_affected() > 0 => Ok(()),
             Ok(_) => {
                 let actual = self.last_versions(connection, &heads).await?;
@@ -116,16 +154,19 @@ impl PostgresStore {
             && let Some(refusal) =
                 error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
         {
-            if refusal.constraint() == Some("event_log_stream") {
+            // The latter guards them in a log with partitions.
+            if matches!(refusal.constraint(), Some("event_log_stream" | "event_stream_pkey")) {
                 let actual = match self.own().await {
                     Ok(mut own) => self.last_versions(&mut own, heads).await.unwrap_or_default(),
                     Err(_) => Vec::new(),
                 };
                 return stale(heads, &actual);
             }
+            // Each partition has a constraint of its own.
+            let is_ours = refusal.constraint().is_some_and(|name| name.starts_with("event_log_"));
             let detail = refusal.detail().unwrap_or_default();
             let known = events.iter().find(|event| detail.contains(&event.meta.id.to_string()));
-            if let (Some("event_log_id"), Some(event)) = (refusal.constraint(), known) {
+            if let (true, Some(event)) = (is_ours, known) {
                 return duplicate(&event.meta);
             }
         }
@@ -160,8 +201,8 @@ fn checked(events: &[Envelope]) -> Result<Vec<&str>> {
         .collect()
 }
 
-/// The first event of each aggregate that has versions; the others must follow without a gap.
-fn heads(events: &[Envelope]) -> Result<Vec<&EventMeta>> {
+/// The first event of each aggregate that has versions, and its last version; the others must follow without a gap.
+fn heads(events: &[Envelope]) -> Result<(Vec<&EventMeta>, Vec<i64>)> {
     let mut heads = Vec::new();
     let mut last = BTreeMap::<AggregateKey, u64>::new();
     for meta in events.iter().map(|event| &event.meta) {
@@ -172,7 +213,9 @@ fn heads(events: &[Envelope]) -> Result<Vec<&EventMeta>> {
             Some(_) => {}
         }
     }
-    Ok(heads)
+    let lasts =
+        heads.iter().map(|meta| last.get(&AggregateKey::from(*meta)).copied().unwrap_or(0).cast_signed()).collect();
+    Ok((heads, lasts))
 }
 
 /// The error for the first aggregate that is not where it should be. Versions that are not known, or have changed since,

@@ -58,6 +58,7 @@ impl EventLog for PostgresStore {
     async fn commit(&self, transaction: Self::Transaction) -> Result<()> {
         transaction.commit().await.context(self)?;
         self.announce();
+        self.tend_partitions();
         Ok(())
     }
 
