@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sqlx::{PgConnection, Row, postgres::PgDatabaseError};
+use sqlx::{
+    PgConnection, Row,
+    postgres::{PgDatabaseError, PgQueryResult},
+};
 use uuid::Uuid;
 
 use super::{
     PostgresStore,
     error::{Context, code, from_sqlx},
-    json,
+    insert, json,
     row::time,
 };
 use crate::{
@@ -20,81 +23,6 @@ use crate::{
     },
 };
 
-/// The last version of the aggregate in `a`.
-macro_rules! last_version {
-    () => {
-        "greatest(coalesce((SELECT max(l.aggregate_version)
-                              FROM @.event_log l
-                             WHERE l.aggregate_type = a.type AND l.aggregate_id = a.id
-                               AND l.aggregate_version IS NOT NULL), 0),
-                  coalesce((SELECT s.version
-                              FROM @.event_stream s
-                             WHERE s.aggregate_type = a.type AND s.aggregate_id = a.id), 0))"
-    };
-}
-
-/// Writes all events, in their order, or none where one aggregate is not at the version before its first event: that is
-/// a conflict, and the application's transaction is still whole.
-const APPEND: &str = concat!(
-    "INSERT INTO @.event_log
-            (id, aggregate_type, aggregate_id, aggregate_version, event_name, event_version, occurred_at,
-             correlation_id, causation_id, trace, payload)
-     SELECT e.id, e.aggregate_type, e.aggregate_id, e.aggregate_version, e.event_name, e.event_version, e.occurred_at,
-            e.correlation_id, e.causation_id, e.trace, e.payload::json
-       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::timestamptz[],
-                   $8::uuid[], $9::uuid[], $10::text[], $11::text[])
-            WITH ORDINALITY
-         AS e (id, aggregate_type, aggregate_id, aggregate_version, event_name, event_version, occurred_at,
-               correlation_id, causation_id, trace, payload, place)
-      WHERE NOT EXISTS (SELECT 1
-                          FROM unnest($12::text[], $13::text[], $14::bigint[]) AS a (type, id, expected)
-                         WHERE a.expected <> ",
-    last_version!(),
-    ") ORDER BY e.place"
-);
-
-/// The same on a log with partitions, where no index on all of them guards versions: the aggregates' rows in
-/// `event_stream` do. They are locked and judged before the events draw their positions, so that of two writers of one
-/// aggregate the second one also has the later positions. (A first event has no row to lock: there the second writer
-/// fails at the primary key.)
-const APPEND_PARTITIONED: &str = "
-    WITH head AS MATERIALIZED (
-        SELECT a.*, (SELECT s.version
-                       FROM @.event_stream s
-                      WHERE s.aggregate_type = a.type AND s.aggregate_id = a.id
-                        FOR NO KEY UPDATE) AS version
-          FROM (SELECT *
-                  FROM unnest($12::text[], $13::text[], $14::bigint[], $15::bigint[]) AS a (type, id, expected, last)
-                 ORDER BY type, id) a
-    ), turn AS MATERIALIZED (
-        SELECT NOT EXISTS (SELECT 1 FROM head WHERE coalesce(version, 0) <> expected) AS ours
-    ), begun AS (
-        INSERT INTO @.event_stream (aggregate_type, aggregate_id, version)
-        SELECT type, id, last FROM head, turn WHERE ours AND expected = 0 ORDER BY type, id
-    ), moved AS (
-        INSERT INTO @.event_stream (aggregate_type, aggregate_id, version)
-        SELECT type, id, last FROM head, turn WHERE ours AND expected <> 0
-            ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET version = excluded.version
-    )
-    INSERT INTO @.event_log
-           (id, aggregate_type, aggregate_id, aggregate_version, event_name, event_version, occurred_at,
-            correlation_id, causation_id, trace, payload)
-    SELECT e.id, e.aggregate_type, e.aggregate_id, e.aggregate_version, e.event_name, e.event_version, e.occurred_at,
-           e.correlation_id, e.causation_id, e.trace, e.payload::json
-      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::timestamptz[],
-                  $8::uuid[], $9::uuid[], $10::text[], $11::text[])
-           WITH ORDINALITY
-        AS e (id, aggregate_type, aggregate_id, aggregate_version, event_name, event_version, occurred_at,
-              correlation_id, causation_id, trace, payload, place)
-     WHERE (SELECT ours FROM turn)
-     ORDER BY e.place";
-
-const LAST_VERSIONS: &str = concat!(
-    "SELECT ",
-    last_version!(),
-    " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a (type, id, place) ORDER BY a.place"
-);
-
 impl PostgresStore {
     pub(super) async fn append_events(&self, connection: &mut PgConnection, events: &[Envelope]) -> Result<()> {
         if events.is_empty() {
@@ -102,10 +30,59 @@ impl PostgresStore {
         }
         let payloads = checked(events)?;
         let (heads, lasts) = heads(events)?;
+        let appended = match (events, &*payloads, &*heads) {
+            ([event], [payload], []) => self.insert_one(connection, &event.meta, payload).await,
+            _ => self.insert(connection, events, payloads, &heads, lasts).await,
+        };
+        match appended {
+            Ok(done) if done.rows_affected() > 0 => Ok(()),
+            Ok(_) => {
+                let actual = self.last_versions(connection, &heads).await?;
+                Err(stale(&heads, &actual))
+            }
+            Err(error) => Err(self.refused(events, &heads, error).await),
+        }
+    }
+
+    async fn insert_one(
+        &self,
+        connection: &mut PgConnection,
+        meta: &EventMeta,
+        payload: &str,
+    ) -> Result<PgQueryResult, sqlx::Error> {
+        self.query(insert::ONE)
+            .bind(meta.id.as_uuid())
+            .bind(&*meta.aggregate_type)
+            .bind(meta.aggregate_id.as_str())
+            .bind(meta.aggregate_version.map(u64::cast_signed))
+            .bind(&*meta.name)
+            .bind(i64::from(meta.version))
+            .bind(time(meta.occurred_at))
+            .bind(meta.correlation_id)
+            .bind(meta.causation_id)
+            .bind(meta.trace.as_deref())
+            .bind(payload)
+            .execute(connection)
+            .await
+    }
+
+    async fn insert(
+        &self,
+        connection: &mut PgConnection,
+        events: &[Envelope],
+        payloads: Vec<&str>,
+        heads: &[&EventMeta],
+        lasts: Vec<i64>,
+    ) -> Result<PgQueryResult, sqlx::Error> {
         let metas = || events.iter().map(|event| &event.meta);
-        let partitioned = self.shared.partitioning.events().is_some();
-        let mut append = self
-            .query(if partitioned { APPEND_PARTITIONED } else { APPEND })
+        let guarded_by_stream = self.shared.partitioning.events().is_some();
+        let statement = match guarded_by_stream {
+            _ if heads.is_empty() => insert::UNGUARDED,
+            true => insert::GUARDED_BY_STREAM,
+            false => insert::GUARDED,
+        };
+        let mut query = self
+            .query(statement)
             .bind(metas().map(|meta| meta.id.as_uuid()).collect::<Vec<_>>())
             .bind(metas().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
             .bind(metas().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
@@ -116,27 +93,23 @@ impl PostgresStore {
             .bind(metas().map(|meta| meta.correlation_id).collect::<Vec<_>>())
             .bind(metas().map(|meta| meta.causation_id).collect::<Vec<_>>())
             .bind(metas().map(|meta| meta.trace.as_deref()).collect::<Vec<_>>())
-            .bind(payloads)
-            .bind(heads.iter().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
-            .bind(heads.iter().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
-            .bind(heads.iter().map(|meta| expected_version(meta).map(u64::cast_signed)).collect::<Vec<_>>());
-        if partitioned {
-            append = append.bind(lasts);
-        }
-        match append.execute(&mut *connection).await {
-            Ok(done) if done.rows_affected() > 0 => Ok(()),
-            Ok(_) => {
-                let actual = self.last_versions(connection, &heads).await?;
-                Err(stale(&heads, &actual))
+            .bind(payloads);
+        if !heads.is_empty() {
+            query = query
+                .bind(heads.iter().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
+                .bind(heads.iter().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
+                .bind(heads.iter().map(|meta| expected_version(meta).map(u64::cast_signed)).collect::<Vec<_>>());
+            if guarded_by_stream {
+                query = query.bind(lasts);
             }
-            Err(error) => Err(self.refused(events, &heads, error).await),
         }
+        query.execute(connection).await
     }
 
     /// The last version of each aggregate, 0 where it has none.
     async fn last_versions(&self, connection: &mut PgConnection, heads: &[&EventMeta]) -> Result<Vec<u64>> {
         let rows = self
-            .query(LAST_VERSIONS)
+            .query(insert::LAST_VERSIONS)
             .bind(heads.iter().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
             .bind(heads.iter().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
             .fetch_all(connection)

@@ -30,6 +30,7 @@ impl EventLog for PostgresStore {
             transactional: true,
             several_processes: true,
             concurrent_writers: true,
+            retains_pieces: self.shared.partitioning.events().is_some(),
             ..Capabilities::none("postgres")
         }
     }

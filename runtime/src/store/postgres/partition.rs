@@ -17,7 +17,7 @@ use super::{
 };
 use crate::error::Result;
 
-/// So many partitions stand ready behind the one that is written to.
+/// For so many partitions' worth of events there is room ahead.
 const AHEAD: i64 = 2;
 
 /// How far behind the last position the rest's range ends when it becomes a partition: further than anybody writes until
