@@ -270,6 +270,12 @@ impl PostgresStore {
     }
 }
 
+/// About how many events stand between two positions: where a rest has become a partition, there is a gap.
+pub(super) fn distance(from: i64, to: i64) -> i64 {
+    let without_gaps = to.saturating_sub(from).max(0) % GAP;
+    if without_gaps > GAP / 2 { 0 } else { without_gaps }
+}
+
 /// A lock was not to be had in time, or a row came in between that the next try takes into account.
 pub(super) fn is_in_use(error: &sqlx::Error) -> bool {
     matches!(code(error).as_deref(), Some("55P03" | "40P01" | "23514"))

@@ -71,10 +71,17 @@ async fn round(store: &PostgresStore, held_open: bool) -> Vec<Duration> {
         commits.push(written.expect("a writer ends"));
     }
     tokio::time::sleep(ROUND.saturating_sub(started.elapsed())).await;
-    let stuck = arrivals.0.iter().filter(|arrival| arrival.get().is_none()).count();
+    let missing = || arrivals.0.iter().filter(|arrival| arrival.get().is_none()).count();
+    let stuck = missing();
     other.rollback().await.expect("it ends");
+    let limit = Instant::now() + 2 * ROUND;
+    while missing() > 0 {
+        assert!(Instant::now() < limit, "{} events have not arrived", missing());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     processor.shutdown().await.expect("a clean end");
-    assert!(stuck < 50, "{stuck} events waited for the other transaction");
+    // On a busy machine, the last ones may still be on their way.
+    assert!(stuck < EVENTS / 10, "{stuck} events waited for the other transaction");
     let mut latencies: Vec<Duration> = commits
         .into_iter()
         .map(|(number, committed)| {
