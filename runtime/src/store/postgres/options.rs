@@ -121,7 +121,7 @@ impl PostgresOptions {
     }
 
     /// Makes the log with partitions of so many events each (1 at least), which
-    /// [`retain`](crate::domain_events::Builder::retain) drops whole, where it deletes rows by default. For a log that
+    /// [`retain`](crate::Builder::retain) drops whole, where it deletes rows by default. For a log that
     /// outgrows deleting: a partition goes at once, and leaves nothing for `VACUUM`.
     ///
     /// Choose the number so that about 30 partitions are kept: each look for new events asks all of them, and takes

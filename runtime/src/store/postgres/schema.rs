@@ -45,8 +45,7 @@ impl PostgresStore {
     /// The script that gives the log partitions of so many events each (see
     /// [`partition_events`](super::PostgresOptions::partition_events)), for a migration tool of your own, and for a log that
     /// has events already: to be run in one transaction after those of [`migration_sql`](Self::migration_sql), with the
-    /// same schema first in `search_path`, while no program of an older release is at work. Programs take notice of it
-    /// when they are started again.
+    /// same schema first in `search_path`, while no program is at work on it: those that run don't notice.
     ///
     /// ```
     /// use domain_events::PostgresStore;
