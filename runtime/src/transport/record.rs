@@ -26,10 +26,10 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// A message without a trace.
+    /// A message; without `traceparent`, which is a field to set.
     #[must_use]
-    pub fn new(id: EventId, event: String, key: String, key_hash: u64, content: Content) -> Self {
-        Self { id, event, key, key_hash, traceparent: None, content }
+    pub fn new(id: EventId, event: impl Into<String>, key: impl Into<String>, key_hash: u64, content: Content) -> Self {
+        Self { id, event: event.into(), key: key.into(), key_hash, traceparent: None, content }
     }
 }
 
