@@ -138,3 +138,67 @@ async fn the_successor_of_a_dead_process_has_what_is_unsettled_in_order() {
     all_read.extend(again.iter().map(read));
     assert_in_order(&all_read, 6, 11);
 }
+
+#[tokio::test]
+async fn a_process_of_an_older_release_skips_nothing_that_the_newer_one_takes() {
+    let transport = open(&RedisServer::shared().url(&prefix()));
+    let handled = Handled::default();
+    let old = join(&*transport, &subscription("notes.tell", &["Moved"], "old")).await;
+    publish(&*transport, &messages(20, 20)).await;
+    assert_in_order(&handle(&*old, 20).await, 20, 1);
+    let working = work("old", old.clone(), &handled);
+    // The newer one has made itself known; the older one still reads all shards.
+    let newer = subscription("notes.tell", &["Archived", "Moved"], "new");
+    transport.ensure(&newer).await.unwrap();
+    let new = within("subscribing", transport.subscribe(&newer)).await.unwrap();
+    let sent: Vec<_> = (0..20).map(|c| message("Archived", &format!("c{c}"), 1)).collect();
+    publish(&*transport, &sent).await;
+    assert_eq!(handle(&*new, 20).await.len(), 20);
+    assert!(handled.lock().unwrap().is_empty());
+    // Without the newer one, the older one goes on.
+    new.close().await.unwrap();
+    publish(&*transport, &(0..20).map(|c| message("Moved", &format!("c{c}"), 2)).collect::<Vec<_>>()).await;
+    until("the older one goes on", || async { handled.lock().unwrap().len() == 20 }).await;
+    old.close().await.unwrap();
+    working.await.unwrap();
+}
+
+/// A process that is frozen: none of its tasks runs until it is let go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_owner_is_cut_off_and_told_when_it_wakes() {
+    let (server, prefix) = (RedisServer::shared(), prefix());
+    let url = format!("{}&shards=1", server.url(&prefix));
+    let (frozen, is_frozen) = std::sync::mpsc::channel();
+    let (wake, wakes) = std::sync::mpsc::channel::<()>();
+    let its_url = url.clone();
+    let owner = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let transport = open(&its_url);
+            let inbound = join(&*transport, &subscription("notes.tell", &["Moved"], "n1")).await;
+            publish(&*transport, &messages(10, 1)).await;
+            take(&*inbound, 10).await;
+            frozen.send(()).unwrap();
+            wakes.recv().unwrap();
+            loop {
+                match within("noticing", inbound.receive(256)).await {
+                    Err(error) => break error,
+                    // What had come before it was cut off.
+                    Ok(deliveries) => assert!(!deliveries.is_empty()),
+                }
+            }
+        })
+    });
+    tokio::task::block_in_place(|| is_frozen.recv()).unwrap();
+    let owners = server.command(format!("HGET {prefix}:owners:notes.tell 0\r\n").as_bytes());
+    let connection = owners.lines().nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let listed = || server.command(format!("CLIENT LIST ID {connection}\r\n").as_bytes()).contains("id=");
+    assert!(listed());
+    let transport = open(&url);
+    let heir = join(&*transport, &subscription("notes.tell", &["Moved"], "n2")).await;
+    assert_in_order(&handle(&*heir, 10).await, 1, 10);
+    assert!(!listed(), "the frozen owner could still take something in");
+    wake.send(()).unwrap();
+    let error = tokio::task::block_in_place(|| owner.join()).unwrap();
+    assert_eq!(error.kind(), domain_events::ErrorKind::Unavailable, "{error}");
+}
