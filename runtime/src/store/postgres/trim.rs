@@ -68,9 +68,9 @@ impl PostgresStore {
         self.keep_partitions().await?;
         let gone = self.retire_partitions(before, limit).await?;
         let mut own = self.own().await?;
-        self.query(OLD_MARKS).bind(limited(limit)).execute(&mut *own).await.context(self)?;
+        let marks = self.query(OLD_MARKS).bind(limited(limit)).execute(&mut *own).await.context(self)?;
         own.done().await.context(self)?;
-        Ok(gone)
+        Ok(gone.max(usize::try_from(marks.rows_affected()).unwrap_or(limit)))
     }
 
     async fn delete_events(&self, before: DateTime<Utc>, limit: usize) -> Result<usize> {

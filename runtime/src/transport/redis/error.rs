@@ -6,7 +6,9 @@ use crate::error::{Error, ErrorKind};
 
 /// An error of `doing` something at this address. Takes over texts of the server and of the system, which know no password.
 pub(super) fn failed(shown: &str, doing: &str, error: &RedisError) -> Error {
-    let text = error.to_string();
+    let whole = error.to_string();
+    // What follows repeats what was sent: with an old server and a new login that is the password.
+    let text = whole.split(", with args").next().unwrap_or_default();
     let has = |code: &str| error.code() == Some(code) || text.contains(code);
     let (kind, hint) = if has("WRONGPASS") || has("invalid password") || has("Password authentication failed") {
         (ErrorKind::Configuration, "user or password are wrong: correct them in the transport's address")
@@ -68,6 +70,9 @@ mod tests {
         for code in ["OOM", "LOADING", "READONLY", "MISCONF", "NOGROUP"] {
             assert_eq!(of_server(code).kind(), ErrorKind::Unavailable, "{code}");
         }
+        let detail = "unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `me`, `sesame`".to_owned();
+        let old = failed("redis://h", "connecting", &redis::make_extension_error("ERR".to_owned(), Some(detail)));
+        assert!(old.to_string().contains("6.2") && !old.to_string().contains("sesame"), "{old}");
         let text = of_server("OOM").to_string();
         assert!(text.contains("publishing at redis://h (events)") && text.contains("maxmemory"), "{text}");
     }

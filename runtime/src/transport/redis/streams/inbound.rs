@@ -85,6 +85,8 @@ impl StreamInbound {
 
     /// Connects, before anything is asked for: what is wrong shows at once.
     pub(super) async fn begin(&self) -> Result<()> {
+        let mut connection = self.setup.server.connect(ANSWER).await?;
+        self.setup.announce(&mut connection).await?;
         let life = self.connect().await?;
         self.set(Some(Arc::new(life)));
         Ok(())
