@@ -25,6 +25,14 @@ pub struct Outgoing {
     pub content: Content,
 }
 
+impl Outgoing {
+    /// A message; without `traceparent`, which is a field to set.
+    #[must_use]
+    pub fn new(id: EventId, event: impl Into<String>, key: impl Into<String>, key_hash: u64, content: Content) -> Self {
+        Self { id, event: event.into(), key: key.into(), key_hash, traceparent: None, content }
+    }
+}
+
 /// An event as CloudEvents 1.0 puts it into a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content {
