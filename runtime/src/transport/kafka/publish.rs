@@ -36,6 +36,8 @@ const WINDOW_BYTES: usize = 64 << 20;
 /// A record to send. No body is a tombstone.
 pub(super) struct Record<'a> {
     pub(super) topic: &'a str,
+    /// Chosen by the key if not given.
+    pub(super) partition: Option<i32>,
     pub(super) key: &'a str,
     pub(super) headers: OwnedHeaders,
     pub(super) body: Option<&'a [u8]>,
@@ -72,6 +74,7 @@ impl Sender {
                 let base =
                     BaseRecord::with_opaque_to(record.topic, Box::new(Receipt { batch: Arc::clone(&batch), index }));
                 let base = base.key(record.key).headers(record.headers);
+                let base = if let Some(partition) = record.partition { base.partition(partition) } else { base };
                 let base = if let Some(body) = record.body { base.payload(body) } else { base };
                 if let Err((error, _)) = producer.send(base) {
                     batch.done(index, Err(error));
@@ -126,6 +129,7 @@ impl Publisher for KafkaPublisher {
     fn publish<'a>(&'a mut self, messages: &'a [Outgoing]) -> BoxFuture<'a, Result<(), Unconfirmed>> {
         let records = messages.iter().map(|message| Record {
             topic: &self.topic,
+            partition: None,
             key: &message.key,
             headers: wire::headers_of(message),
             body: Some(message.content.body()),
