@@ -25,9 +25,15 @@ pub(super) fn failed(shown: &str, doing: &str, error: &RedisError) -> Error {
     } else if has("MISCONF") {
         (ErrorKind::Unavailable, "the server can't write its data to disk: look into its log")
     } else if has("WRONGTYPE") {
-        (ErrorKind::Configuration, "a key that begins with the prefix is used by something else: choose another `prefix`")
+        (
+            ErrorKind::Configuration,
+            "a key that begins with the prefix is used by something else: choose another `prefix`",
+        )
     } else if has("DB index is out of range") {
-        (ErrorKind::Configuration, "the server has no database of this number: correct the path of the transport's address")
+        (
+            ErrorKind::Configuration,
+            "the server has no database of this number: correct the path of the transport's address",
+        )
     } else if has("MOVED") || has("CROSSSLOT") {
         (ErrorKind::Configuration, "a Redis cluster is not supported: use one server, or a primary with replicas")
     } else if has("unknown command") {

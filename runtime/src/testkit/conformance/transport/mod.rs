@@ -17,11 +17,21 @@
 #[doc(hidden)]
 pub mod case;
 mod harness;
+#[cfg(all(unix, feature = "kafka"))]
+mod kafka;
 mod memory;
+#[cfg(all(unix, any(feature = "redis", feature = "kafka")))]
+mod own;
+#[cfg(all(unix, feature = "redis"))]
+mod redis;
 mod suite;
 
 pub use harness::{Broker, TransportHarness};
+#[cfg(all(unix, feature = "kafka"))]
+pub use kafka::KafkaHarness;
 pub use memory::MemoryTransportHarness;
+#[cfg(all(unix, feature = "redis"))]
+pub use redis::RedisHarness;
 pub use suite::TransportSuite;
 
 use std::future::Future;

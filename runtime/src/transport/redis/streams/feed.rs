@@ -167,8 +167,7 @@ impl Feed {
         for entry in entries {
             let (tag, message) = (self.tag(), Arc::new(entry.message));
             state.unsettled += 1;
-            let unsettled =
-                Unsettled { shard, id: entry.id, message: message.clone(), redelivered: entry.redelivered };
+            let unsettled = Unsettled { shard, id: entry.id, message: message.clone(), redelivered: entry.redelivered };
             inner.unsettled.insert(tag, unsettled);
             inner.queue.push_back(Delivery { tag, message, redelivered: entry.redelivered });
         }

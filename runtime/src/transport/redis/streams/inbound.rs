@@ -161,12 +161,7 @@ impl StreamInbound {
         settled
     }
 
-    async fn tell(
-        &self,
-        feed: &Feed,
-        control: &mut MultiplexedConnection,
-        settlements: Vec<Settlement>,
-    ) -> Result<()> {
+    async fn tell(&self, feed: &Feed, control: &mut MultiplexedConnection, settlements: Vec<Settlement>) -> Result<()> {
         let (mut done, mut returned) = (Vec::new(), Vec::new());
         let mut acknowledged = BTreeMap::<u16, Vec<String>>::new();
         for Settlement { tag, fate } in settlements {
