@@ -6,8 +6,7 @@ pub(crate) mod process;
 #[cfg(feature = "redis")]
 mod redis;
 
-#[cfg(feature = "redis")]
-pub use redis::RedisServer;
-
 #[cfg(feature = "kafka")]
 pub use kafka::KafkaMock;
+#[cfg(feature = "redis")]
+pub use redis::RedisServer;
