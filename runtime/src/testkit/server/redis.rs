@@ -147,6 +147,18 @@ impl RedisServer {
         answer[..read].starts_with(b"+PONG") || answer[..read].starts_with(b"-NOAUTH")
     }
 
+    /// Sends it a command as it is typed, and waits for the answer.
+    ///
+    /// # Panics
+    ///
+    /// If it can't be reached.
+    pub fn command(&self, line: &[u8]) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server is running");
+        let mut answer = [0; 4096];
+        let read = stream.write_all(line).and_then(|()| stream.read(&mut answer)).expect("the server answers");
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    }
+
     /// The address for everything under a prefix.
     #[must_use]
     pub fn url(&self, prefix: &str) -> String {
