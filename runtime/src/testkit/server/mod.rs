@@ -2,11 +2,15 @@
 
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "nats")]
+mod nats;
 pub(crate) mod process;
 #[cfg(feature = "redis")]
 mod redis;
 
 #[cfg(feature = "kafka")]
 pub use kafka::KafkaMock;
+#[cfg(feature = "nats")]
+pub use nats::NatsServer;
 #[cfg(feature = "redis")]
 pub use redis::RedisServer;
