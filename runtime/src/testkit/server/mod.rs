@@ -5,6 +5,8 @@ mod kafka;
 #[cfg(feature = "nats")]
 mod nats;
 pub(crate) mod process;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -12,5 +14,7 @@ mod redis;
 pub use kafka::KafkaMock;
 #[cfg(feature = "nats")]
 pub use nats::NatsServer;
+#[cfg(feature = "rabbitmq")]
+pub use rabbitmq::RabbitServer;
 #[cfg(feature = "redis")]
 pub use redis::RedisServer;
