@@ -73,6 +73,10 @@ pub use stage::{Act, Seen, Stage};
 pub use suite::Suite;
 #[cfg(all(unix, feature = "kafka"))]
 pub use transport::KafkaHarness;
+#[cfg(all(unix, feature = "nats"))]
+pub use transport::NatsHarness;
+#[cfg(all(unix, feature = "rabbitmq"))]
+pub use transport::RabbitHarness;
 #[cfg(all(unix, feature = "redis"))]
 pub use transport::RedisHarness;
 pub use transport::{Broker, MemoryTransportHarness, TransportHarness};
