@@ -1,6 +1,8 @@
 //! The runtime from end to end, as an application uses it: macros, units of work, the processor, a person's actions.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "flow/bounds.rs"]
+mod bounds;
 #[path = "flow/chosen.rs"]
 mod chosen;
 #[path = "flow/commit.rs"]

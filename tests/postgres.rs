@@ -12,6 +12,8 @@ mod kit;
 mod pooled;
 #[path = "postgres/refused.rs"]
 mod refused;
+#[path = "postgres/transactional.rs"]
+mod transactional;
 #[path = "faults/trouble.rs"]
 mod trouble;
 #[path = "faults/warnings.rs"]

@@ -137,6 +137,13 @@ impl<S: Store> Builder<S> {
         self
     }
 
+    /// How often a processor removes what nobody needs any more: events by [`retain`](Self::retain), marks of what was
+    /// handled once. More than zero; default: every minute.
+    pub fn sweep(mut self, every: Duration) -> Self {
+        self.config.sweep = every.min(LONGEST);
+        self
+    }
+
     /// What this process calls itself where leases are shown; a random part is added. Default: its process id.
     pub fn node(mut self, name: impl Into<String>) -> Self {
         self.config.node = name.into();
@@ -217,6 +224,9 @@ impl<S: Store> Builder<S> {
         }
         if !(1..=10_000).contains(&config.batch) {
             problems.push(format!("batch: {} is out of range; from 1 to 10,000", config.batch));
+        }
+        if config.sweep.is_zero() {
+            problems.push("sweep: with no time in between, nothing else would be done; more than zero".to_owned());
         }
         if config.parked_limit == 0 {
             problems.push("parked_limit: with 0 nothing could ever be read; at least 1".to_owned());

@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) unknown_events: UnknownEvents,
     /// How long the log keeps events behind every position; `None` is for ever.
     pub(crate) retain: Option<Duration>,
+    /// Between two rounds of housekeeping: often enough that a round is short, seldom enough to cost nothing.
+    pub(crate) sweep: Duration,
     /// How the processor calls itself; a random part is added.
     pub(crate) node: String,
 }
@@ -45,6 +47,7 @@ impl Default for Config {
             parked_limit: 10_000,
             unknown_events: UnknownEvents::default(),
             retain: None,
+            sweep: Duration::from_secs(60),
             node: format!("pid-{}", std::process::id()),
         }
     }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Condvar, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -33,6 +33,7 @@ struct Door {
     /// The attempts that began.
     entered: Mutex<Vec<u32>>,
     left: AtomicU32,
+    cut_off: AtomicBool,
     open: Notify,
     /// For a handler that waits as it must not.
     thread: (Mutex<bool>, Condvar),
@@ -68,6 +69,24 @@ async fn waits(_: &CardAddedToLibraryEvent, attempt: Attempt, door: Service<Door
     door.enter(attempt);
     door.open.notified().await;
     door.left.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Sees a handler's end, however it comes.
+struct Inside<'a>(&'a Door);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.cut_off.store(true, Ordering::SeqCst);
+    }
+}
+
+#[event_handler(CardAddedToLibraryEvent, group = "shutdown")]
+async fn waits_for_bob(event: &CardAddedToLibraryEvent, attempt: Attempt, door: Service<Door>) {
+    door.enter(attempt);
+    if event.curator_id == "bob" {
+        let _inside = Inside(&door);
+        door.open.notified().await;
+    }
 }
 
 #[event_handler(CardAddedToLibraryEvent, group = "shutdown", max_attempts = 2, backoff = "1ms..2ms")]
@@ -194,4 +213,21 @@ async fn a_store_that_does_not_answer_holds_up_no_shutdown() {
     let running = in_the_middle(&events, &door, &[1, 2]).await;
     halt.mute.store(true, Ordering::SeqCst);
     stop(running).await;
+}
+
+#[tokio::test]
+async fn what_was_done_is_written_down_though_the_grace_time_is_over() {
+    let (door, store) = (Arc::new(Door::default()), HaltingStore::default());
+    let halt = Arc::clone(&store.halt);
+    halt.mute.store(true, Ordering::SeqCst);
+    let events = program(store, &door, handler!(waits_for_bob));
+    add(&events, "c1", &["alice", "bob"]).await;
+    let running = events.processor().start().await.unwrap();
+    until("bob's turn has come", || door.entered() == [1, 1]).await;
+    let stopping = tokio::spawn(stop(running));
+    until("the delivery is cut off", || door.cut_off.load(Ordering::SeqCst)).await;
+    assert_eq!(standing(&events).await.1, Position::BEGINNING, "the store has not answered yet");
+    halt.mute.store(false, Ordering::SeqCst);
+    stopping.await.unwrap();
+    assert_eq!(standing(&events).await, (None, Position { after: 1, window: None }));
 }

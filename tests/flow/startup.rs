@@ -34,19 +34,21 @@ fn every_problem_is_listed_at_once_with_its_next_step() {
         .handler(handler!(other))
         .handler(handler!(transactional))
         .batch(0)
+        .sweep(Duration::ZERO)
         .lease(Duration::from_millis(1))
         .build()
         .expect_err("there is much wrong with it");
     assert_eq!(error.kind(), ErrorKind::Configuration);
     let text = error.to_string();
     for part in [
-        "there are 6 problems",
+        "there are 7 problems",
         "handler `startup.needs_much` needs `dyn Mailer`",
         "add `.with::<dyn Mailer>(..)` to Services",
         "handler `startup.needs_much` needs `dyn Printer`",
         "2 handlers are named `startup.same`",
         "handler `startup.transactional` takes `&mut SqliteConnection`, but the store `memory`",
         "batch: 0 is out of range",
+        "sweep: with no time in between",
         "lease: 1ms is too short",
         "startup.rs:",
     ] {

@@ -40,6 +40,27 @@ async fn an_attempt_that_fails_leaves_no_write_behind() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_fails_among_others_takes_back_its_own_write_only() {
+    let events = ledger().await;
+    let cards: Vec<_> = (0..12).map(|card| format!("c{card}")).collect();
+    for round in 0..8 {
+        for (number, card) in cards.iter().enumerate() {
+            let curator = match (round, number) {
+                (4, 3) => "clumsy",
+                (4, 5) => "bomb",
+                (5, 7) => "hopeless",
+                _ => "alice",
+            };
+            add(&events, card, &[curator]).await;
+        }
+    }
+    assert_eq!(settle(&events).await.len(), 2);
+    let counted = counted(&events).await;
+    let count = |curator| counted.iter().filter(|counted| *counted == curator).count();
+    assert_eq!((count("alice"), count("clumsy"), counted.len()), (93, 1, 94), "{counted:?}");
+}
+
+#[tokio::test]
 async fn a_dispatched_event_gives_its_handler_a_transaction_too() {
     let events = ledger().await;
     let mut card = Card::new("c1");

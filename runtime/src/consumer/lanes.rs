@@ -63,6 +63,11 @@ impl Lanes {
         self.events.len()
     }
 
+    /// Whether something of this aggregate is held.
+    pub(super) fn has(&self, key: u64) -> bool {
+        self.lanes.contains_key(&key)
+    }
+
     /// Takes a delivery in; one whose event is held already only adds its tag.
     pub(super) fn admit(&mut self, arrival: Arc<Arrival>, tag: Tag) {
         let (id, key) = (arrival.envelope.meta.id, arrival.key);

@@ -20,7 +20,7 @@ use super::{
     attempt::Attempt,
     intake::{Taken, take},
     lanes::{Item, Lanes},
-    parking::{self, Parking},
+    parking::{self, Letter, Parking},
     recent::Recent,
     settling::settle,
 };
@@ -61,8 +61,6 @@ struct State {
     /// Handled events among the settlements, for the inbox.
     handled: Vec<EventId>,
 }
-
-type Looked = Result<Vec<(u64, EventId)>>;
 
 impl<S: Store> Session<S> {
     /// Runs until told to stop.
@@ -111,7 +109,7 @@ impl<S: Store> Session<S> {
         let mut state = State {
             lanes: Lanes::default(),
             recent: Recent::new(window * 4),
-            parking: Parking::default(),
+            parking: Parking::new(),
             running: JoinSet::new(),
             attempts: HashMap::new(),
             settlements: Vec::new(),
@@ -120,7 +118,8 @@ impl<S: Store> Session<S> {
         let parks = self.wired.options.on_dead == OnDead::Park;
         let mut receiving: Option<BoxFuture<'_, Result<Vec<Taken>>>> = None;
         let mut settling: Option<BoxFuture<'_, ()>> = None;
-        let mut looking: Option<(usize, BoxFuture<'_, Looked>)> = None;
+        let mut looking: Option<(usize, BoxFuture<'_, Result<Vec<Letter>>>)> = None;
+        let mut releasing: Option<BoxFuture<'_, Result<()>>> = None;
         // After a lost connection, or a failed look at the dead letters: when to try again.
         let (mut receive_at, mut look_at): (Option<Instant>, Option<Instant>) = (None, None);
         let mut cut_off_at: Option<Instant> = None;
@@ -152,11 +151,12 @@ impl<S: Store> Session<S> {
             {
                 receiving = Some(Box::pin(take(inbound, &self.context, &self.wired, room)));
             }
-            let look_due = look_at.max(state.parking.next_look()).filter(|_| parks && looking.is_none() && !stopping);
+            let may_look = parks && looking.is_none() && releasing.is_none() && !stopping;
+            let look_due = look_at.max(state.parking.next_look()).filter(|_| may_look);
             if look_due.is_some_and(|at| at <= now) {
                 let (transport, registry) = (Arc::clone(&self.context.transport), Arc::clone(&self.context.registry));
                 let look = parking::look(transport, Arc::clone(&self.wired.name), registry);
-                looking = Some((state.parking.fresh(), Box::pin(look)));
+                looking = Some((state.parking.begin_look(), Box::pin(look)));
             }
             if settling.is_none() && !state.settlements.is_empty() {
                 let settlements = state.take_settlements();
@@ -194,8 +194,21 @@ impl<S: Store> Session<S> {
                     let since = looking.take().map_or(0, |(since, _)| since);
                     look_at = None;
                     match looked {
-                        Ok(found) => state.parking.learn(found, since),
+                        Ok(found) => {
+                            let free = state.parking.learn(found, since, |key| state.lanes.has(key));
+                            if !free.is_empty() {
+                                let (transport, handler) = (Arc::clone(&self.context.transport), Arc::clone(&self.wired.name));
+                                releasing = Some(Box::pin(parking::release(transport, handler, free)));
+                            }
+                        }
                         Err(error) => look_at = Some(Instant::now() + self.link.down(&error)),
+                    }
+                }
+                released = pending(releasing.as_mut()) => {
+                    releasing = None;
+                    // The next look finds what is left.
+                    if let Err(error) = released {
+                        look_at = Some(Instant::now() + self.link.down(&error));
                     }
                 }
                 () = sleep_until(timer), if timer.is_some() => {}
@@ -328,7 +341,6 @@ impl State {
     fn done(&mut self, item: Item) {
         let id = item.arrival.envelope.meta.id;
         self.recent.insert(id);
-        self.parking.release(&item.arrival);
         self.handled.push(id);
         item.tags.into_iter().for_each(|tag| self.settle(tag, Fate::Done));
     }

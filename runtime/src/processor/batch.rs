@@ -128,25 +128,27 @@ impl<S: Store> Batch<S> {
             }
             let mut outcome = guarded(attempt.attempt(&event, Some(S::connection(transaction)))).await;
             if shared && matches!(outcome, Outcome::Handled) {
-                match store.savepoint(S::connection(transaction), true).await {
-                    Err(error) if error.kind() == ErrorKind::Aborted => outcome = passed_over_error(&error),
-                    checked => {
-                        if let Err(error) = checked {
-                            made.end(attempt, store_failed(&error), begun);
-                            return Err(error);
-                        }
+                outcome = match store.savepoint(S::connection(transaction), true).await {
+                    Ok(()) => Outcome::Handled,
+                    Err(error) if error.kind() == ErrorKind::Aborted => passed_over_error(&error),
+                    Err(error) => {
+                        made.end(attempt, store_failed(&error), begun);
+                        return Err(error);
                     }
-                }
+                };
             }
-            let key = attempt.key;
-            match outcome {
-                Outcome::Handled => made.fresh.push(made.ended.len()),
-                _ => self.leave_lane(key),
-            }
-            let failed = !matches!(outcome, Outcome::Handled);
+            let (key, is_handled) = (attempt.key, matches!(outcome, Outcome::Handled));
             made.end(attempt, outcome, begun);
-            if failed && shared {
-                in_time(store.undo(S::connection(transaction))).await?;
+            if is_handled {
+                made.fresh.push(made.ended.len() - 1);
+                if made.fresh.len() > 1 {
+                    fault::point("transaction.shared");
+                }
+            } else {
+                self.leave_lane(key);
+                if shared {
+                    in_time(store.undo(S::connection(transaction))).await?;
+                }
             }
             if since.elapsed() >= SHARED_FOR {
                 break;

@@ -1,23 +1,22 @@
 //! Housekeeping: keeps what only grows within bounds, a little at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::Context;
 use crate::store::Store;
 
-/// Between two rounds.
-const EVERY: Duration = Duration::from_secs(60);
-/// The most events removed in one transaction.
+/// The most events, and the most marks, removed in one transaction.
 const STEP: usize = 1_000;
 
 /// Runs for ever; dropped when the node stops.
 pub(super) async fn sweep<S: Store>(context: Arc<Context<S>>) {
     loop {
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(context.config.sweep).await;
         if let Err(error) = round(&context).await {
-            tracing::warn!(%error, "housekeeping failed; it is tried again in a minute");
+            let again_in = context.config.sweep;
+            tracing::warn!(%error, ?again_in, "housekeeping failed");
         }
     }
 }
@@ -31,4 +30,40 @@ async fn round<S: Store>(context: &Context<S>) -> crate::Result<()> {
         tokio::task::yield_now().await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        DomainEvents, EventId,
+        store::{
+            SubscriptionStore,
+            record::{Checkpoint, NewSubscription, NodeId, OnceClaim, Position, SubscriptionId},
+        },
+    };
+
+    #[tokio::test]
+    async fn a_round_goes_on_while_there_is_more_to_remove() -> crate::Result<()> {
+        let events = DomainEvents::builder().without_linked().build()?;
+        let store = events.store();
+        let id = SubscriptionId { handler: Arc::from("a.a"), partition: 0 };
+        let wanted = NewSubscription { id: id.clone(), partitions: 1, aliases: Vec::new(), from_head: false };
+        store.ensure(&[wanted]).await?;
+        let minute = std::time::Duration::from_secs(60);
+        let lease = store.claim(&NodeId("n".into()), &id, minute).await?.expect("nobody holds it").lease;
+        let marked: Vec<_> = std::iter::repeat_with(EventId::generate).take(STEP * 2 + 500).collect();
+        for event in &marked {
+            store.claim_once(&lease, *event, 1).await?;
+        }
+        let mut step = Checkpoint::new(lease.clone());
+        step.position = Some(Position { after: 1, window: None });
+        store.checkpoint(&[step]).await?;
+
+        round(&events.processor().context).await?;
+        for event in &marked {
+            assert_eq!(store.claim_once(&lease, *event, 2).await?, OnceClaim::Fresh, "a mark was left");
+        }
+        Ok(())
+    }
 }

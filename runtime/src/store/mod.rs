@@ -127,8 +127,9 @@ pub trait EventLog: Send + Sync + 'static {
     fn changed(&self, seen: &mut i64) -> impl Future<Output = Result<()>> + Send;
 
     /// Removes at most `limit` events recorded before a time that lie behind every subscription's position and that no
-    /// parked delivery or dead letter refers to; returns how many. Also trims what the store keeps beside them. What
-    /// remains of an aggregate is its last version, so that its next event still has to be its successor.
+    /// parked delivery or dead letter refers to, and at most `limit` marks of what is not delivered again; returns how many
+    /// of one kind there were at most, so that with `limit` there may be more. What remains of an aggregate is its last
+    /// version, so that its next event still has to be its successor.
     fn trim(&self, before: DateTime<Utc>, limit: usize) -> impl Future<Output = Result<usize>> + Send;
 }
 

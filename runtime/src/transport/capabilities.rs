@@ -62,3 +62,53 @@ impl Capabilities {
         }
     }
 }
+
+/// A table of what transports can do, in Markdown: as it stands in the README.
+///
+/// ```
+/// use domain_events::transport::{MemoryTransport, Transport, capability_table};
+///
+/// let table = capability_table([MemoryTransport::new().capabilities()]);
+/// assert!(table.lines().nth(2).is_some_and(|row| row.starts_with("| `memory` | at least once |")));
+/// ```
+#[must_use]
+pub fn capability_table(transports: impl IntoIterator<Item = Capabilities>) -> String {
+    let mut table = "| transport | delivery | a publish is confirmed | kept for handlers that are away | new handlers get \
+                     what came before | outlives the broker's crash | order per aggregate | processes share a handler | \
+                     a second publish is dropped | dead letters on the broker | largest message |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
+        .to_owned();
+    for transport in transports {
+        table += &transport.row();
+    }
+    table
+}
+
+impl Capabilities {
+    fn row(&self) -> String {
+        let yes = |can: bool| if can { "yes" } else { "no" };
+        let delivery = if self.redelivers { "at least once" } else { "at most once" };
+        let ordering = match self.ordering {
+            Ordering::AcrossProcesses => "across processes",
+            Ordering::WithinProcess => "within one process",
+            Ordering::None => "no",
+        };
+        let largest = self.message_bytes.map_or("16 MiB or more".to_owned(), |bytes| match bytes / 1024 {
+            kib if kib < 1024 => format!("{kib} KiB"),
+            kib => format!("{} MiB", kib / 1024),
+        });
+        let cells = [
+            &format!("`{}`", self.name),
+            delivery,
+            yes(self.confirms),
+            yes(self.keeps_for_absent),
+            yes(self.replays),
+            yes(self.outlives_broker),
+            ordering,
+            yes(self.shares),
+            yes(self.deduplicates),
+            yes(self.dead_letters),
+            &largest,
+        ];
+        format!("| {} |\n", cells.join(" | "))
+    }
+}

@@ -24,7 +24,7 @@ pub mod record;
 mod redis;
 mod url;
 
-pub use capabilities::{Capabilities, Ordering};
+pub use capabilities::{Capabilities, Ordering, capability_table};
 pub use link::Health;
 pub(crate) use link::Link;
 pub use memory::MemoryTransport;

@@ -11,7 +11,7 @@ use crate::processor::batch::SHARED_FOR;
 /// The most deliveries in one transaction. PostgreSQL keeps 64 savepoints of a transaction at hand.
 const MOST: usize = 32;
 
-/// How many deliveries stay alone after a failure in a shared transaction, at first and at most.
+/// How many deliveries stay alone after one has failed, or was slow, in a shared transaction, at first and at most.
 const ALONE_FIRST: usize = 8;
 const ALONE_MOST: usize = 1024;
 
@@ -19,7 +19,7 @@ pub(super) struct Sharing {
     most: usize,
     /// So many deliveries still have a transaction of their own.
     alone: usize,
-    /// How many will have after the next failure.
+    /// How many will have after the next such one.
     alone_next: usize,
 }
 
@@ -50,14 +50,19 @@ impl Sharing {
     pub(super) fn went_wrong(&mut self, deliveries: usize) {
         self.most = 1;
         if deliveries != 1 {
-            self.alone = self.alone_next;
-            self.alone_next = (self.alone_next * 2).min(ALONE_MOST);
+            self.stay_alone();
         }
     }
 
-    /// One takes so long that the rest does not wait for it.
+    /// One takes so long that the rest does not wait for it; what was made before it has to.
     pub(super) fn is_slow(&mut self) {
         self.most = 1;
+        self.stay_alone();
+    }
+
+    fn stay_alone(&mut self) {
+        self.alone = self.alone_next;
+        self.alone_next = (self.alone_next * 2).min(ALONE_MOST);
     }
 }
 
@@ -102,6 +107,8 @@ mod tests {
         assert_eq!(alone(&mut sharing), 8);
         sharing.went_wrong(2);
         assert_eq!(alone(&mut sharing), 16);
+        sharing.is_slow();
+        assert_eq!(alone(&mut sharing), 32);
         sharing.went_wrong(1);
         assert_eq!(alone(&mut sharing), 1, "what fails alone has nothing to do with sharing");
     }

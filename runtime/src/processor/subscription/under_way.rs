@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     future::pending,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::task::{Id, JoinError, JoinSet};
@@ -17,6 +17,9 @@ use crate::{
     },
     store::Store,
 };
+
+/// How long the others wait for a batch: far longer than one takes whose deliveries are quick.
+const AWAITED_FOR: Duration = SHARED_FOR.saturating_mul(5);
 
 /// Tasks, and what is known of each.
 pub(super) struct UnderWay<S> {
@@ -70,7 +73,7 @@ impl<S: Store> UnderWay<S> {
         let made = Arc::clone(&batch);
         let task = self.tasks.spawn(async move { made.make(&*store).await });
         self.about.insert(task.id(), About::Several(Arc::clone(&batch)));
-        self.batch = Some((batch, Instant::now() + SHARED_FOR));
+        self.batch = Some((batch, Instant::now() + AWAITED_FOR));
     }
 
     /// Until when the others wait for a batch.
@@ -137,5 +140,5 @@ fn cut_short(key: u64, number: u32, error: &JoinError) -> Attempted {
             Outcome::Failed { verdict: Verdict::Retry, error }
         }
     };
-    Attempted { key, number, outcome, event: None, took: std::time::Duration::ZERO }
+    Attempted { key, number, outcome, event: None, took: Duration::ZERO }
 }

@@ -125,7 +125,7 @@ impl State {
 
     /// Forgets marks of events that will not be delivered again: behind all of the handler's positions, not parked, no
     /// dead letter.
-    pub(super) fn trim_marks(&mut self, limit: usize) {
+    pub(super) fn trim_marks(&mut self, limit: usize) -> usize {
         let mut least = HashMap::<Arc<str>, i64>::new();
         for (id, row) in &self.subscriptions {
             let after = row.position.after;
@@ -142,8 +142,9 @@ impl State {
             .map(|(mark, _)| mark.clone())
             .take(limit)
             .collect();
-        for mark in gone {
-            self.marks.remove(&mark);
+        for mark in &gone {
+            self.marks.remove(mark);
         }
+        gone.len()
     }
 }

@@ -156,7 +156,7 @@ impl EventLog for MemoryStore {
                 state.positions.remove(&event.meta.id);
             }
         }
-        state.trim_marks(limit);
-        Ok(gone.len())
+        let marks = state.trim_marks(limit);
+        Ok(gone.len().max(marks))
     }
 }

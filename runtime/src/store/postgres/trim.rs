@@ -92,8 +92,8 @@ impl PostgresStore {
                 .await
                 .context(self)?;
         }
-        self.query(OLD_MARKS).bind(limited(limit)).execute(&mut *transaction).await.context(self)?;
+        let marks = self.query(OLD_MARKS).bind(limited(limit)).execute(&mut *transaction).await.context(self)?;
         transaction.commit().await.context(self)?;
-        Ok(old.len())
+        Ok(old.len().max(usize::try_from(marks.rows_affected()).unwrap_or(limit)))
     }
 }

@@ -65,8 +65,8 @@ impl SqliteStore {
                 .await
                 .context(self)?;
         }
-        sqlx::query(OLD_MARKS).bind(limited(limit)).execute(&mut *transaction).await.context(self)?;
+        let marks = sqlx::query(OLD_MARKS).bind(limited(limit)).execute(&mut *transaction).await.context(self)?;
         transaction.commit().await.context(self)?;
-        Ok(old.len())
+        Ok(old.len().max(usize::try_from(marks.rows_affected()).unwrap_or(limit)))
     }
 }

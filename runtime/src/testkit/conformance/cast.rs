@@ -163,6 +163,12 @@ actors! {
     LATE = "late", OPTIONS.start(Start::Now);
     /// Shared by several processes.
     SPLIT = "split", OPTIONS.partitions(4);
+    /// Shared by many processes.
+    SHARED = "shared", OPTIONS.partitions(16);
+    /// Shared by many processes too.
+    OTHER = "other", OPTIONS.partitions(16);
+    /// At work on many aggregates at a time.
+    WIDE = "wide", OPTIONS.concurrency(256);
     /// Patient enough to live through every failure of a test.
     PATIENT = "patient", OPTIONS.max_attempts(1_000);
 }

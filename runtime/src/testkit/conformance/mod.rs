@@ -54,6 +54,7 @@ mod role;
 mod sqlite;
 mod stage;
 mod suite;
+mod transport;
 
 #[doc(hidden)]
 pub use case::*;
@@ -70,6 +71,9 @@ pub use sqlite::SqliteHarness;
 pub use stage::{Act, Seen, Stage};
 #[doc(hidden)]
 pub use suite::Suite;
+pub use transport::{Broker, MemoryTransportHarness, TransportHarness};
+#[doc(hidden)]
+pub use transport::{TransportSuite, case as transport_case, run_transport};
 
 use std::{future::Future, time::Duration};
 
@@ -139,6 +143,7 @@ macro_rules! conformance_store {
                 case_07_order_holds_through_retries
                 case_08_parked_events_wait_for_redrive
                 case_08_parked_events_wait_for_discard
+                case_10_a_failure_in_a_shared_transaction_stands_alone
                 case_13_the_log_reads_the_same_in_any_steps
                 case_13_a_new_handler_replays_the_log
                 case_14_retention_keeps_what_is_needed
@@ -166,6 +171,7 @@ macro_rules! conformance_store {
                 case_05_a_frozen_processor_is_fenced
                 case_09_an_event_that_kills_its_process_is_given_up
                 case_10_a_killed_transactional_handler_has_its_effect_once
+                case_10_a_shared_transaction_that_is_killed_is_made_again
                 case_11_killed_before_an_append_commits
                 case_11_killed_after_an_append_committed
                 case_11_killed_after_a_claim

@@ -44,11 +44,18 @@ pub(super) enum Role {
     Hold,
     /// Several writers and a processor at once, until each writer has written its share.
     Load,
+    /// Delivers what is there to the transactional handler, until nothing is left.
+    Ledger,
 }
 
 impl Role {
-    const ALL: [(Self, &str); 4] =
-        [(Self::Everything, "everything"), (Self::Poison, "poison"), (Self::Hold, "hold"), (Self::Load, "load")];
+    const ALL: [(Self, &str); 5] = [
+        (Self::Everything, "everything"),
+        (Self::Poison, "poison"),
+        (Self::Hold, "hold"),
+        (Self::Load, "load"),
+        (Self::Ledger, "ledger"),
+    ];
 
     pub(super) fn as_str(self) -> &'static str {
         Self::ALL.into_iter().find(|(role, _)| *role == self).map_or("", |(_, name)| name)
@@ -66,6 +73,7 @@ pub(super) async fn play<H: StoreHarness>(role: Role, harness: &H, journal: &Pat
         Role::Poison => poison(harness, journal).await,
         Role::Hold => hold(harness, journal).await,
         Role::Load => load(harness, journal).await,
+        Role::Ledger => ledger(harness, journal).await,
     }
 }
 
@@ -181,6 +189,15 @@ async fn load<H: StoreHarness>(harness: &H, journal: &Path) {
     while let Some(writer) = writers.join_next().await {
         writer.expect("a writer ends");
     }
+    wait_until_settled(&events, LIMIT).await;
+    running.shutdown().await.expect("the processor stops");
+}
+
+async fn ledger<H: StoreHarness>(harness: &H, journal: &Path) {
+    let stage = Arc::new(Stage::new(|_| Act::Done).with_journal(Journal::open(journal)));
+    let handlers: Vec<_> = H::ledger().into_iter().collect();
+    let events = runtime_on(harness.open().await, &stage, &handlers, |builder| builder);
+    let running = events.processor().start().await.expect("a processor starts");
     wait_until_settled(&events, LIMIT).await;
     running.shutdown().await.expect("the processor stops");
 }

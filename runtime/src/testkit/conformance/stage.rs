@@ -1,6 +1,7 @@
 //! Where the handlers of the suite play: a script says what each attempt does, and everything is written down.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -145,6 +146,15 @@ impl Stage {
     pub(super) fn done(&self, handler: &str, aggregate: &str) -> Vec<u64> {
         let of = |seen: &&Seen| seen.handler == handler && seen.aggregate == aggregate;
         lock(&self.done).iter().filter(of).map(|seen| seen.step).collect()
+    }
+
+    /// How often a handler succeeded with each event: aggregate and step.
+    pub(super) fn handled(&self, handler: &str) -> BTreeMap<(String, u64), usize> {
+        let mut handled = BTreeMap::new();
+        for seen in lock(&self.done).iter().filter(|seen| seen.handler == handler) {
+            *handled.entry((seen.aggregate.clone(), seen.step)).or_default() += 1;
+        }
+        handled
     }
 
     /// How many attempts of a handler succeeded.

@@ -51,7 +51,17 @@ pub struct Suite<H> {
 }
 
 /// A folder that goes with the case.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        Self(scratch_folder())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
 
 impl Drop for Scratch {
     fn drop(&mut self) {
@@ -72,7 +82,7 @@ pub(super) fn scratch_folder() -> PathBuf {
 impl<H: StoreHarness> Suite<H> {
     pub(super) async fn new(harness: H, case: &'static str, child_test: String) -> Self {
         let capabilities = harness.open().await.capabilities();
-        Self { harness, case, child_test, capabilities, scratch: Scratch(scratch_folder()) }
+        Self { harness, case, child_test, capabilities, scratch: Scratch::new() }
     }
 
     /// Whether the store can't do what the case is about; then says so, with the reason.

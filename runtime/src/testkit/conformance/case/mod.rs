@@ -19,6 +19,7 @@ mod replay;
 mod restart;
 mod restore;
 mod retention;
+mod shared;
 mod values;
 
 pub use atomic::*;
@@ -40,4 +41,5 @@ pub use replay::*;
 pub use restart::*;
 pub use restore::*;
 pub use retention::*;
+pub use shared::*;
 pub use values::*;

@@ -1,0 +1,217 @@
+//! The thread that takes in: librdkafka wants to be asked all the time, also when nobody has room for what it brings,
+//! since it tells of moved partitions in its answers. It also tells the broker how far each partition is settled.
+
+use std::{
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{
+    Offset, TopicPartitionList,
+    client::ClientContext,
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code},
+    message::{BorrowedMessage, Message},
+};
+
+use super::{
+    held::{Held, Lane, Place, Share},
+    names::Names,
+    settings::Settings,
+    voice::{self, Voice, kind_of},
+    wire,
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    transport::record::Subscription,
+};
+
+/// The longest that an answer is waited for: so late an end and a due commit are noticed.
+const TURN: Duration = Duration::from_millis(25);
+
+/// How long settled deliveries are gathered before the broker is told.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// The window is full for so long before the partitions are paused: a pause throws away what was fetched ahead.
+const FULL: Duration = Duration::from_millis(100);
+
+/// A running poller. It stops when its [`Held`] is closed.
+pub(super) struct Poller {
+    /// Its other end is dropped when the thread has left the group.
+    gone: mpsc::Receiver<()>,
+}
+
+impl Poller {
+    pub(super) fn start(settings: &Settings, subscription: &Subscription, held: &Arc<Held>) -> Result<Self> {
+        let names = Names::of(&settings.prefix, &subscription.handler)?;
+        let follower = Follower {
+            voice: Voice::default(),
+            held: Arc::clone(held),
+            events: settings.prefix.clone(),
+            broker: settings.shown.clone(),
+        };
+        let failed = |error: KafkaError| voice::failure("making a consumer", &settings.shown, &error, None);
+        let consumer = BaseConsumer::from_config_and_context(&settings.consumer(subscription, &names.group), follower)
+            .map_err(failed)?;
+        consumer.subscribe(&[&settings.prefix, &names.retry]).map_err(failed)?;
+        let (alive, gone) = mpsc::channel();
+        let events = subscription.events.clone();
+        let held = Arc::clone(held);
+        let run = move || {
+            let _alive = alive;
+            run(&consumer, &held, &events);
+            drop(consumer);
+        };
+        let thread = std::thread::Builder::new().name("domain-events-kafka".to_owned()).spawn(run);
+        match thread {
+            Ok(_) => Ok(Self { gone }),
+            Err(error) => Err(Error::new(ErrorKind::Unavailable, "no thread can be started").with_source(error)),
+        }
+    }
+
+    /// Waits until it has left the group, or until the patience ends: it ends by itself then.
+    pub(super) fn wait(&self, patience: Duration) {
+        let _ = self.gone.recv_timeout(patience);
+    }
+}
+
+fn run(consumer: &BaseConsumer<Follower>, held: &Held, events: &[String]) {
+    let follower = consumer.context();
+    let mut committed = Instant::now();
+    let mut full_since: Option<Instant> = None;
+    let mut paused = false;
+    while !held.is_closed() {
+        let full = held.is_full(if paused { Duration::ZERO } else { TURN });
+        if !full {
+            full_since = None;
+        }
+        if paused && !full {
+            paused = !follower.switch(consumer, BaseConsumer::resume);
+        }
+        let long = full && full_since.get_or_insert_with(Instant::now).elapsed() >= FULL;
+        if long && !paused {
+            paused = follower.switch(consumer, BaseConsumer::pause);
+        }
+        if !full || paused {
+            match consumer.poll(TURN) {
+                Some(Ok(record)) => {
+                    follower.take(&record, events);
+                    // A partition that has just been assigned is not paused: what it brings is kept, and it is next.
+                    paused &= !full;
+                }
+                Some(Err(error)) => follower.failed(&error),
+                None => {}
+            }
+        }
+        if committed.elapsed() >= GATHER {
+            follower.commit(consumer, CommitMode::Async);
+            committed = Instant::now();
+        }
+    }
+    follower.commit(consumer, CommitMode::Sync);
+}
+
+/// The consumer's callbacks, all called by the thread above.
+struct Follower {
+    voice: Voice,
+    held: Arc<Held>,
+    events: String,
+    broker: String,
+}
+
+impl Follower {
+    fn share(&self, topic: &str, partition: i32) -> Share {
+        (if topic == self.events { Lane::Events } else { Lane::Retry }, partition)
+    }
+
+    fn shares(&self, list: &TopicPartitionList) -> Vec<Share> {
+        list.elements().iter().map(|element| self.share(element.topic(), element.partition())).collect()
+    }
+
+    fn take(&self, record: &BorrowedMessage<'_>, events: &[String]) {
+        let place = Place { share: self.share(record.topic(), record.partition()), offset: record.offset() };
+        // What was redriven is this handler's, whatever it takes by now.
+        let wanted = place.share.0 == Lane::Retry
+            || wire::event_of(record).is_none_or(|event| events.binary_search_by(|taken| (**taken).cmp(event)).is_ok());
+        self.held.take(place, wanted.then(|| wire::incoming(record)));
+    }
+
+    fn failed(&self, error: &KafkaError) {
+        let Some(code) = error.rdkafka_error_code() else { return };
+        // One broker of several may go without a word: librdkafka connects again, and others serve meanwhile.
+        let lasting = kind_of(code) == ErrorKind::Configuration
+            || matches!(code, Code::AllBrokersDown | Code::Fatal | Code::UnknownTopicOrPartition | Code::UnknownTopic)
+            || matches!(error, KafkaError::MessageConsumptionFatal(_));
+        if lasting {
+            self.held.fail(voice::failed("taking in", &self.broker, code, self.voice.take()));
+        }
+    }
+
+    /// Pauses or resumes everything that is assigned; whether that was done.
+    fn switch(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        switch: fn(&BaseConsumer<Self>, &TopicPartitionList) -> KafkaResult<()>,
+    ) -> bool {
+        let done = consumer.assignment().and_then(|assigned| switch(consumer, &assigned));
+        done.inspect_err(|error| tracing::debug!(%error, "partitions can't be paused or resumed")).is_ok()
+    }
+
+    fn commit(&self, consumer: &BaseConsumer<Self>, mode: CommitMode) {
+        let places = self.held.to_commit();
+        if places.is_empty() {
+            return;
+        }
+        let Ok(assigned) = consumer.assignment() else { return };
+        let mut list = TopicPartitionList::new();
+        for element in assigned.elements() {
+            let share = self.share(element.topic(), element.partition());
+            if let Some(place) = places.iter().find(|place| place.share == share) {
+                let _ = list.add_partition_offset(element.topic(), element.partition(), Offset::Offset(place.offset));
+            }
+        }
+        if list.count() > 0
+            && let Err(error) = consumer.commit(&list, mode)
+        {
+            tracing::debug!(%error, "settled deliveries can't be committed; tried again");
+            self.held.uncommitted(places.iter().map(|place| place.share));
+        }
+    }
+}
+
+impl ClientContext for Follower {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.voice.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.voice.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Follower {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(_) => self.held.well(),
+            Rebalance::Revoke(list) => {
+                // Others begin where this process says that it ended; what was lost is no longer its to say.
+                if !consumer.assignment_lost() {
+                    self.commit(consumer, CommitMode::Sync);
+                }
+                self.held.revoke(&self.shares(list));
+            }
+            Rebalance::Error(error) => tracing::debug!(%error, "partitions can't be moved"),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        match result {
+            Ok(()) => self.held.well(),
+            Err(error) => {
+                tracing::debug!(%error, "settled deliveries were not committed; tried again");
+                self.held.uncommitted(self.shares(offsets));
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The way in: one idempotent producer, a window of messages on the way, and an end at the first that fails.
+
+use std::sync::{Arc, Mutex};
+
+use rdkafka::{
+    client::ClientContext,
+    config::{FromClientConfigAndContext, RDKafkaLogLevel},
+    error::{KafkaError, RDKafkaErrorCode as Code},
+    message::OwnedHeaders,
+    producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, PurgeConfig, ThreadedProducer},
+};
+use tokio::sync::Notify;
+
+use super::{
+    settings::Settings,
+    voice::{self, Voice, lock},
+    wire,
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    transport::{
+        BoxFuture, Publisher,
+        record::{Outgoing, Unconfirmed},
+    },
+};
+
+/// So many messages are on the way at a time, at most.
+const WINDOW: usize = 512;
+
+/// And so many bytes: far below what librdkafka's queue holds.
+const WINDOW_BYTES: usize = 64 << 20;
+
+/// A record to send. No body is a tombstone.
+pub(super) struct Record<'a> {
+    pub(super) topic: &'a str,
+    pub(super) key: &'a str,
+    pub(super) headers: OwnedHeaders,
+    pub(super) body: Option<&'a [u8]>,
+}
+
+/// A producer. After its first failure it sends nothing more.
+pub(super) struct Sender {
+    producer: Option<ThreadedProducer<Courier>>,
+    broker: String,
+}
+
+impl Sender {
+    pub(super) fn new(settings: &Settings) -> Result<Self> {
+        let producer = ThreadedProducer::from_config_and_context(&settings.producer(), Courier::default())
+            .map_err(|error| voice::failure("making a producer", &settings.shown, &error, None))?;
+        Ok(Self { producer: Some(producer), broker: settings.shown.clone() })
+    }
+
+    /// Sends in this order, and returns when all of it is confirmed or something failed.
+    pub(super) async fn send<'a>(&self, records: impl Iterator<Item = Record<'a>> + Send) -> Result<(), Unconfirmed> {
+        let Some(producer) = &self.producer else {
+            return Err(Unconfirmed::all(Error::new(ErrorKind::Unavailable, "the producer has ended")));
+        };
+        let mut records = records.peekable();
+        let mut confirmed = 0;
+        while records.peek().is_some() {
+            let batch = Arc::new(Batch::default());
+            let mut refused = None;
+            let mut bytes = 0;
+            for index in 0..WINDOW {
+                let Some(record) = records.next_if(|_| bytes < WINDOW_BYTES) else { break };
+                bytes += record.body.map_or(0, <[u8]>::len);
+                batch.add();
+                let base =
+                    BaseRecord::with_opaque_to(record.topic, Box::new(Receipt { batch: Arc::clone(&batch), index }));
+                let base = base.key(record.key).headers(record.headers);
+                let base = if let Some(body) = record.body { base.payload(body) } else { base };
+                if let Err((error, _)) = producer.send(base) {
+                    batch.done(index, Err(error.clone()));
+                    refused = Some(error);
+                    break;
+                }
+            }
+            let (leading, error) = batch.wait().await;
+            confirmed += leading;
+            if let Some(error) = error.or(refused) {
+                return Err(Unconfirmed { confirmed, error: self.explain(producer, &error) });
+            }
+        }
+        Ok(())
+    }
+
+    fn explain(&self, producer: &ThreadedProducer<Courier>, error: &KafkaError) -> Error {
+        let heard = producer.context().voice.take();
+        // "Fatal" says only that an earlier message failed: that one's error is the cause.
+        let fatal = producer.client().fatal_error().filter(|_| error.rdkafka_error_code() == Some(Code::Fatal));
+        let doing = "publishing";
+        match fatal {
+            Some((code, reason)) => voice::failed(doing, &self.broker, code, heard.or(Some((code, reason)))),
+            None => voice::failure(doing, &self.broker, error, heard),
+        }
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let Some(producer) = self.producer.take() else { return };
+        // What is still queued must not arrive behind the back of whoever publishes it again.
+        producer.purge(PurgeConfig::default().queue().inflight());
+        // Its end waits for its threads, which an executor's thread must not.
+        std::thread::spawn(move || drop(producer));
+    }
+}
+
+/// The publisher of a transport.
+pub(super) struct KafkaPublisher {
+    pub(super) sender: Sender,
+    pub(super) topic: String,
+}
+
+impl Publisher for KafkaPublisher {
+    fn publish<'a>(&'a mut self, messages: &'a [Outgoing]) -> BoxFuture<'a, Result<(), Unconfirmed>> {
+        let records = messages.iter().map(|message| Record {
+            topic: &self.topic,
+            key: &message.key,
+            headers: wire::headers_of(message),
+            body: Some(message.content.body()),
+        });
+        Box::pin(self.sender.send(records))
+    }
+}
+
+/// What became of messages that were sent together.
+#[derive(Default)]
+struct Batch {
+    results: Mutex<Vec<Option<Result<(), KafkaError>>>>,
+    all: Notify,
+}
+
+impl Batch {
+    fn add(&self) {
+        lock(&self.results).push(None);
+    }
+
+    fn done(&self, index: usize, result: Result<(), KafkaError>) {
+        if let Some(place) = lock(&self.results).get_mut(index) {
+            *place = Some(result);
+        }
+        self.all.notify_one();
+    }
+
+    /// Waits for all of them: how many leading ones were confirmed, and the error of the first that was not.
+    async fn wait(&self) -> (usize, Option<KafkaError>) {
+        loop {
+            {
+                let results = lock(&self.results);
+                if results.iter().rev().all(Option::is_some) {
+                    let leading = results.iter().take_while(|result| matches!(result, Some(Ok(())))).count();
+                    let error = results.get(leading).and_then(|result| result.clone()?.err());
+                    return (leading, error);
+                }
+            }
+            // Bounded by `message.timeout.ms`, and by the purge when the producer is dropped.
+            self.all.notified().await;
+        }
+    }
+}
+
+/// A message's place in its batch.
+struct Receipt {
+    batch: Arc<Batch>,
+    index: usize,
+}
+
+/// The producer's callbacks.
+#[derive(Default)]
+struct Courier {
+    voice: Voice,
+}
+
+impl ClientContext for Courier {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.voice.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.voice.error(error, reason);
+    }
+}
+
+impl ProducerContext for Courier {
+    type DeliveryOpaque = Box<Receipt>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, receipt: Box<Receipt>) {
+        let result = result.as_ref().map(drop).map_err(|(error, _)| error.clone());
+        receipt.batch.done(receipt.index, result);
+    }
+}

@@ -1,0 +1,16 @@
+//! Relay and consumer from end to end, over a transport in memory that can be sent away: what a broker's failures come to.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+#[path = "carry/consumer.rs"]
+mod consumer;
+#[path = "carry/inbox.rs"]
+mod inbox;
+#[path = "flow/library.rs"]
+#[expect(dead_code, reason = "shared with the tests of the log, which use all of it")]
+mod library;
+#[path = "carry/parking.rs"]
+mod parking;
+#[path = "carry/relay.rs"]
+mod relay;
+#[path = "carry/stage.rs"]
+mod stage;
