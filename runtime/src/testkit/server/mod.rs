@@ -10,3 +10,8 @@ mod redis;
 pub use kafka::KafkaMock;
 #[cfg(feature = "redis")]
 pub use redis::RedisServer;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
+
+#[cfg(feature = "rabbitmq")]
+pub use rabbitmq::RabbitServer;

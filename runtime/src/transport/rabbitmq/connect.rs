@@ -1,0 +1,128 @@
+//! A connection to the broker: for the publisher, each inbound, and each thing that is asked of it.
+
+use std::{fs, io, time::Duration};
+
+use lapin::{
+    Channel, Connection, ConnectionProperties,
+    tcp::{AMQPUriTcpExt, RustlsConnectorConfig},
+    types::ShortString,
+    uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo},
+};
+use percent_encoding::percent_decode_str;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+use super::{QueueKind, error::named};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    transport::address::Address,
+};
+
+/// In seconds. A peer that is frozen, or whose cable is cut, is given up after two of them.
+const HEARTBEAT: u16 = 5;
+
+/// How long one step in talking to the broker may take, until it counts as away.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Which broker, and what the address says about how to use it.
+#[derive(Debug)]
+pub(super) struct Broker {
+    pub(super) address: Address,
+    pub(super) queue: QueueKind,
+}
+
+impl Broker {
+    /// Connects; the name is shown by RabbitMQ's tools.
+    pub(super) async fn connect(&self, name: &str) -> Result<Connection> {
+        let uri = self.uri();
+        let host = uri.authority.host.clone();
+        let tls = matches!(uri.scheme, AMQPScheme::AMQPS).then(|| self.trusted()).transpose()?;
+        let runtime = lapin::runtime::default_runtime().map_err(|error| self.failed("connect", &error))?;
+        let properties =
+            ConnectionProperties::default().with_connection_name(format!("domain-events {name}").as_str().into());
+        let connecting = Connection::connector(
+            uri,
+            runtime,
+            async move |uri, runtime| {
+                let plain = AMQPUri { scheme: AMQPScheme::AMQP, ..uri };
+                let stream = plain.connect_async(&runtime).await?;
+                let Some(trusted) = &tls else { return Ok(stream) };
+                let connector = trusted.clone().connector_with_no_client_auth()?;
+                Ok(stream.into_rustls(&connector, &host).await?)
+            },
+            properties,
+        );
+        self.in_time("connect", connecting).await
+    }
+
+    /// A channel of a connection.
+    pub(super) async fn channel(&self, connection: &Connection) -> Result<Channel> {
+        self.in_time("open a channel", connection.create_channel()).await
+    }
+
+    /// Waits for an answer, but not for ever: a broker that is frozen takes connections and says nothing.
+    pub(super) async fn in_time<T>(&self, doing: &str, answer: impl Future<Output = lapin::Result<T>>) -> Result<T> {
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(answered) => answered.map_err(|error| self.failed(doing, &error)),
+            Err(_) => Err(self.silent(doing)),
+        }
+    }
+
+    /// The error for the caller.
+    pub(super) fn failed(&self, doing: &str, error: &lapin::Error) -> Error {
+        named(&self.cannot(doing), error)
+    }
+
+    /// The error where no answer comes.
+    pub(super) fn silent(&self, doing: &str) -> Error {
+        Error::new(ErrorKind::Unavailable, format!("{}: no answer within {PATIENCE:?}", self.cannot(doing)))
+    }
+
+    /// How an error begins.
+    pub(super) fn cannot(&self, doing: &str) -> String {
+        format!("can't {doing} at {}", self.address.shown())
+    }
+
+    fn uri(&self) -> AMQPUri {
+        let url = &self.address.url;
+        let scheme = if url.scheme() == "amqps" { AMQPScheme::AMQPS } else { AMQPScheme::AMQP };
+        // The path without its slash, decoded; none means the broker's default, which is called `/`.
+        let path = url.path().strip_prefix('/').filter(|path| !path.is_empty());
+        let vhost = path.map_or("/".into(), |path| percent_decode_str(path).decode_utf8_lossy());
+        let (username, password) = self.address.credentials().unwrap_or(("guest".to_owned(), "guest".to_owned()));
+        // The brackets around an IPv6 address belong to the URL.
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let port = url.port().unwrap_or(scheme.default_port());
+        AMQPUri {
+            vhost: vhost.into_owned(),
+            authority: AMQPAuthority { userinfo: AMQPUserInfo { username, password }, host, port },
+            query: AMQPQueryString { heartbeat: Some(HEARTBEAT), ..AMQPQueryString::default() },
+            scheme,
+        }
+    }
+
+    /// Whom to trust: the authorities in the file, or the system's.
+    fn trusted(&self) -> Result<RustlsConnectorConfig> {
+        let wrong = |what: String| Error::new(ErrorKind::Configuration, what);
+        let Some(file) = &self.address.ca else {
+            return RustlsConnectorConfig::new_with_native_certs().map_err(|error| {
+                wrong(format!("the system's certificates can't be read: {error}; name a file with the option `ca`"))
+            });
+        };
+        let read = |error: &dyn std::fmt::Display| wrong(format!("`ca={}` can't be read: {error}", file.display()));
+        let pem = fs::read(file).map_err(|error| read(&error))?;
+        let certificates: Vec<_> =
+            CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().map_err(|error| read(&error))?;
+        if certificates.is_empty() {
+            return Err(read(&io::Error::other("there is no certificate in it")));
+        }
+        let mut config = RustlsConnectorConfig::default();
+        config.add_parsable_certificates(certificates);
+        Ok(config)
+    }
+}
+
+/// Ends a connection as the protocol wants it. That it is ended already is no error.
+pub(super) async fn hang_up(connection: &Connection) {
+    let closing = connection.close(200, ShortString::default());
+    let _ = tokio::time::timeout(PATIENCE, closing).await;
+}

@@ -1,0 +1,157 @@
+//! One connection of an inbound, from connecting to its loss. An inbound makes a new one after each loss.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use lapin::{
+    Channel, Connection,
+    options::{BasicConsumeOptions, BasicQosOptions},
+    types::{FieldTable, ShortString},
+};
+use tokio::{
+    sync::{
+        Notify,
+        mpsc::{UnboundedReceiver, unbounded_channel},
+    },
+    task::JoinHandle,
+};
+
+use super::{
+    connect::{Broker, PATIENCE},
+    declare,
+    error::is_not_found,
+    ledger::Ledger,
+    names::Names,
+    publish,
+    share::Share,
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    transport::record::{Incoming, Subscription},
+};
+
+/// The least that each queue may have on the way, so that one held-up aggregate does not hold up all that share its queue.
+const PREFETCH: usize = 64;
+
+/// How often a session that has no room for deliveries looks whether it is still connected.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What comes out of a session's background.
+#[derive(Debug)]
+pub(super) enum Arrived {
+    /// A delivery, already in the ledger.
+    Delivery { tag: u64, message: Incoming, redelivered: u32 },
+    /// The client library reports the loss of the connection.
+    Broken(lapin::Error),
+    /// The session is of no use any more.
+    Lost(Error),
+}
+
+/// What an inbound and the background of its session both use. It outlives sessions.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) ledger: Mutex<Ledger>,
+    /// Rung when something was settled.
+    pub(super) settled: Notify,
+}
+
+/// A connected session. Dropped, its connection is closed: the broker delivers what is unsettled to others.
+pub(super) struct Session {
+    pub(super) arrived: UnboundedReceiver<Arrived>,
+    pub(super) line: Line,
+    broker: Arc<Broker>,
+    keeper: JoinHandle<()>,
+}
+
+/// Where settlements go.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub(super) connection: Arc<Connection>,
+    /// The channel of the deliveries.
+    pub(super) data: Channel,
+    /// A channel with confirmations, for dead letters.
+    pub(super) letters: Channel,
+}
+
+impl Session {
+    pub(super) async fn connect(
+        broker: &Arc<Broker>,
+        subscription: &Subscription,
+        names: &Names,
+        shared: &Arc<Shared>,
+    ) -> Result<Self> {
+        let connection = Arc::new(broker.connect(&subscription.handler).await?);
+        // Without a change of bindings, if everything is there: this may be an older release that reconnects.
+        let asking = broker.channel(&connection).await?;
+        match tokio::time::timeout(PATIENCE, declare::look(&asking, names.queue(0))).await {
+            Ok(Ok(_)) => declare::queues(broker, &asking, subscription, names).await?,
+            Ok(Err(error)) if is_not_found(&error) => {
+                declare::subscription(broker, &connection, subscription, names).await?;
+            }
+            Ok(Err(error)) => return Err(broker.failed("look for the handler's queue", &error)),
+            Err(_) => return Err(broker.silent("look for the handler's queue")),
+        }
+        let queues = declare::existing(broker, &connection, subscription, names).await?;
+        let (control, data) = (broker.channel(&connection).await?, broker.channel(&connection).await?);
+        let letters = publish::confirming(broker, &connection).await?;
+        let prefetch = (subscription.window / usize::from(queues)).max(PREFETCH.min(subscription.window)).max(1);
+        let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
+        broker.in_time("set the prefetch", data.basic_qos(prefetch, BasicQosOptions::default())).await?;
+        let name = subscription.node.as_ref();
+        let joining = control.basic_consume(
+            names.members(),
+            // Not the node alone: one process may take part twice.
+            ShortString::try_new(format!("{name}.{}", uuid::Uuid::now_v7())).unwrap_or_default(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        );
+        // Dropped, it would take itself out of the count.
+        let member = broker.in_time("take part", joining).await?;
+        let (sender, arrived) = unbounded_channel();
+        let share = Share {
+            broker: broker.clone(),
+            connection: connection.clone(),
+            control,
+            data: data.clone(),
+            names: names.clone(),
+            queues,
+            shared: shared.clone(),
+            arrived: sender,
+            owned: BTreeMap::new(),
+        };
+        let keeper = tokio::spawn(async move {
+            let _member = member;
+            share.keep().await;
+        });
+        Ok(Self { arrived, line: Line { connection, data, letters }, broker: broker.clone(), keeper })
+    }
+}
+
+impl Session {
+    /// Waits for the loss of the connection, leaving deliveries where they are.
+    pub(super) async fn lost(&self) -> Arrived {
+        let (doing, broker) = ("take in deliveries", &self.broker);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if !self.line.connection.status().connected() || self.keeper.is_finished() {
+                let error =
+                    Error::new(ErrorKind::Unavailable, format!("{}: the connection is lost", broker.cannot(doing)));
+                return Arrived::Lost(error);
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.keeper.abort();
+    }
+}
+
+/// The guard of a lock that is only ever held for a moment, whatever became of its last holder.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,16 @@
+//! The RabbitMQ transport, on servers of its own: what it promises beyond the suite that all transports pass.
+
+#[path = "rabbitmq/access.rs"]
+mod access;
+#[path = "rabbitmq/dead_letters.rs"]
+mod dead_letters;
+#[path = "rabbitmq/delivery.rs"]
+mod delivery;
+#[path = "rabbitmq/outage.rs"]
+mod outage;
+#[path = "rabbitmq/sharing.rs"]
+mod sharing;
+#[path = "rabbitmq/stage.rs"]
+mod stage;
+#[path = "rabbitmq/subscription.rs"]
+mod subscription;
