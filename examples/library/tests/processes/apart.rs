@@ -99,7 +99,11 @@ fn outlives_a_killed_worker(broker: &str) {
 fn healthy(programs: [&Program; 3]) {
     for program in programs {
         let health = Api::of(program).get("/health");
-        assert_eq!((&health["status"], &health["dead_letters"]), (&Value::from("ok"), &Value::Array(vec![])), "{health}");
+        assert_eq!(
+            (&health["status"], &health["dead_letters"]),
+            (&Value::from("ok"), &Value::Array(vec![])),
+            "{health}"
+        );
         assert!(health["transport"].as_str().is_some_and(|broker| broker.contains("127.0.0.1")), "{health}");
     }
 }

@@ -6,6 +6,7 @@
 
 mod apart;
 mod books;
+mod deploy;
 mod inspector;
 mod load;
 mod migration;

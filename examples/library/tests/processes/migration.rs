@@ -1,9 +1,9 @@
 //! The way of the guide `domain_events::docs::transports`, step by step: an application under load goes from its database's
-//! log to Redis, and from there to NATS, by nothing but processes that are started again.
+//! log to Redis, and from there to NATS or RabbitMQ, by nothing but processes that are started again.
 
 use std::process::Command;
 
-use domain_events::testkit::server::{NatsServer, RedisServer};
+use domain_events::testkit::server::{NatsServer, RabbitServer, RedisServer};
 
 use crate::{
     inspector::copy_of_file,
@@ -17,8 +17,17 @@ const SHARDS: usize = 8;
 
 #[test]
 fn an_application_under_load_moves_to_redis_and_on_to_nats_and_loses_nothing() {
-    let (redis, nats) = (RedisServer::private(), NatsServer::private());
-    let (old, new) = (redis.url("library"), nats.url("library"));
+    moves_to_redis_and_on_to(&NatsServer::private().url("library"));
+}
+
+#[test]
+fn an_application_under_load_moves_to_redis_and_on_to_rabbitmq_and_loses_nothing() {
+    moves_to_redis_and_on_to(&RabbitServer::shared().url("library_migration"));
+}
+
+fn moves_to_redis_and_on_to(new: &str) {
+    let redis = RedisServer::private();
+    let old = redis.url("library");
     let site = Site::new(2);
     let database = site.file("library.db");
 
@@ -43,16 +52,16 @@ fn an_application_under_load_moves_to_redis_and_on_to_nats_and_loses_nothing() {
     load.goes_on(60);
 
     // On to another broker. 1. The new subscriptions are made; there is nothing in them yet.
-    assert_eq!(site.worker(1, "worker.db", &[], &new).terminate(), Some(0));
+    assert_eq!(site.worker(1, "worker.db", &[], new).terminate(), Some(0));
     // 2. Web publishes to the new broker, from where it stopped on the old one.
     assert_eq!(web.terminate(), Some(0));
-    let web = site.web(Some(&new));
+    let web = site.web(Some(new));
     load.goes_on(20);
     // 3. The old workers handle what the old broker still has; nothing is added to it any more.
     wait_until("the old broker is empty", || outstanding(&redis) == 0);
     assert_eq!(worker.terminate(), Some(0));
     // 4. Only now the new workers begin: no event overtakes an older one of its aggregate.
-    let worker = site.worker(1, "worker.db", &[], &new);
+    let worker = site.worker(1, "worker.db", &[], new);
     load.goes_on(60);
 
     let cards = load.end();

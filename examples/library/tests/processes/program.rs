@@ -160,6 +160,7 @@ impl Api {
     pub(crate) fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Option<(u16, Value)> {
         let url = format!("{}{path}", self.base);
         let answer = match (method, body) {
+            ("GET", None) => self.agent.get(url).call(),
             ("POST", Some(body)) => self.agent.post(url).send_json(body),
             ("PUT", None) => self.agent.put(url).send_empty(),
             ("DELETE", None) => self.agent.delete(url).call(),

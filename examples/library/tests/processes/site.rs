@@ -48,7 +48,7 @@ impl Site {
             [("EVENTS_TRANSPORT", broker.to_owned()), ("LIBRARY_WEB", format!("http://127.0.0.1:{}", self.web))];
         let (listen, database) = (format!("127.0.0.1:{}", self.workers[place]), self.file(database));
         let mut arguments = vec!["worker", "--listen", &listen, "--database", database.to_str().expect("a path")];
-        arguments.extend(groups.iter().flat_map(|group| ["--group", group]));
+        arguments.extend(groups.iter().flat_map(|group| ["--group", *group]));
         let worker = Program::start_in(environment, &arguments);
         let api = Api::of(&worker);
         wait_until("the worker has reached the broker", || {
