@@ -2,16 +2,19 @@
 
 #[cfg(feature = "kafka")]
 mod kafka;
+#[cfg(feature = "nats")]
+mod nats;
 pub(crate) mod process;
+#[cfg(feature = "rabbitmq")]
+mod rabbitmq;
 #[cfg(feature = "redis")]
 mod redis;
 
 #[cfg(feature = "kafka")]
 pub use kafka::KafkaMock;
-#[cfg(feature = "redis")]
-pub use redis::RedisServer;
-#[cfg(feature = "rabbitmq")]
-mod rabbitmq;
-
+#[cfg(feature = "nats")]
+pub use nats::NatsServer;
 #[cfg(feature = "rabbitmq")]
 pub use rabbitmq::RabbitServer;
+#[cfg(feature = "redis")]
+pub use redis::RedisServer;

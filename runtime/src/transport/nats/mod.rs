@@ -2,6 +2,7 @@
 
 mod balance;
 mod connect;
+mod core;
 mod dead_letter;
 mod desk;
 mod headers;
@@ -30,6 +31,9 @@ use publish::JetStreamPublisher;
 
 /// The transport at this address.
 pub(super) fn open(url: &str) -> Result<Arc<dyn Transport>> {
+    if url.starts_with("nats+core") {
+        return Ok(Arc::new(core::Core { options: Arc::new(Options::core(url)?) }));
+    }
     Ok(Arc::new(JetStream { options: Arc::new(Options::jetstream(url)?) }))
 }
 
