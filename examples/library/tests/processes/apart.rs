@@ -21,7 +21,8 @@ fn on_redis_a_killed_worker_loses_nothing_and_doubles_nothing() {
 
 #[test]
 fn on_nats_a_killed_worker_loses_nothing_and_doubles_nothing() {
-    outlives_a_killed_worker(&NatsServer::private().url("library"));
+    let server = NatsServer::private();
+    outlives_a_killed_worker(&format!("{}?prefix=library", server.url()));
 }
 
 #[test]

@@ -16,7 +16,9 @@ fn the_processes_of_fly_toml_bring_an_event_from_web_to_every_worker() {
     let (nats, folder) = (NatsServer::private(), tempfile::tempdir().expect("a folder"));
     let fly = file("fly.toml");
     let (commands, mut environment) = (section(&fly, "processes"), section(&fly, "env"));
-    let broker = environment.insert("EVENTS_TRANSPORT".to_owned(), nats.url("library")).expect("it has a broker");
+    let broker = environment
+        .insert("EVENTS_TRANSPORT".to_owned(), format!("{}?prefix=library", nats.url()))
+        .expect("it has a broker");
     assert!(broker.starts_with("nats://"), "{broker}");
 
     // Each process has a machine of its own there, and is found by its name; here it has a port.

@@ -17,7 +17,8 @@ const SHARDS: usize = 8;
 
 #[test]
 fn an_application_under_load_moves_to_redis_and_on_to_nats_and_loses_nothing() {
-    moves_to_redis_and_on_to(&NatsServer::private().url("library"));
+    let server = NatsServer::private();
+    moves_to_redis_and_on_to(&format!("{}?prefix=library", server.url()));
 }
 
 #[test]
