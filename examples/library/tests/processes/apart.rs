@@ -105,6 +105,41 @@ fn healthy(programs: [&Program; 3]) {
             (&Value::from("ok"), &Value::Array(vec![])),
             "{health}"
         );
-        assert!(health["transport"].as_str().is_some_and(|broker| broker.contains("127.0.0.1")), "{health}");
+        assert!(health["transport"].as_str().is_some_and(|broker| broker.contains("(library")), "{health}");
+        assert!(!health.to_string().contains("guest"), "RabbitMQ's password: {health}");
+    }
+}
+
+#[test]
+fn the_demo_plays_on_every_broker() {
+    let (redis, nats) = (RedisServer::private(), NatsServer::private());
+    let brokers =
+        [redis.url("library"), redis.pubsub_url("library"), nats.url(), RabbitServer::shared().url("library_demo")];
+    for broker in brokers {
+        let demo = Program::output_in(&[("EVENTS_TRANSPORT", &broker)], &["demo"]);
+        assert_eq!(demo.status.code(), Some(0), "{broker}: {demo:?}");
+        let text = String::from_utf8(demo.stdout).expect("text");
+        assert!(text.contains("✓ Everything was delivered: 23 deliveries, none lost, none given up."), "{text}");
+        assert!(text.contains("a real broker, ") && text.contains("(library_demo_"), "{text}");
+    }
+}
+
+#[test]
+fn a_wrong_broker_or_neighbour_is_one_clear_line_without_a_password() {
+    let web = ["web", "--memory"];
+    for (broker, arguments, code, message) in [
+        ("pigeon://ada:hush@loft", &web[..1], 1, "`EVENTS_TRANSPORT`: no transport has the scheme `pigeon`"),
+        ("ada:hush@localhost", &web[..1], 1, "`EVENTS_TRANSPORT`: the transport's address has no scheme"),
+        ("nats://ada:hush@localhost?prefx=a", &web[..1], 1, "has no option `prefx`"),
+        ("pigeon://ada:hush@loft", &["demo"], 1, "no transport has the scheme `pigeon`"),
+        ("nats://ada:hush@localhost", &["worker"], 2, "set `LIBRARY_WEB=http://host:port`"),
+        ("nats://ada:hush@localhost", &web, 2, "`--memory` is for web and worker in one process"),
+    ] {
+        let output = Program::output_in(&[("EVENTS_TRANSPORT", broker)], arguments);
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(output.status.code(), Some(code), "{broker} {arguments:?}: {stderr}");
+        assert!(stderr.contains(message), "{broker} {arguments:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), code as usize, "{broker} {arguments:?}: {stderr}");
+        assert!(!stderr.contains("hush") && output.stdout.is_empty(), "{broker} {arguments:?}: {stderr}");
     }
 }
