@@ -46,7 +46,7 @@
 //! # Guides
 //!
 //! [Events and aggregates](docs::events) · [Handlers](docs::handlers) · [Delivery](docs::delivery) ·
-//! [Linking](docs::linking) · Testing (`docs::testing`, feature `testkit`)
+//! [Transports](docs::transports) · [Linking](docs::linking) · Testing (`docs::testing`, feature `testkit`)
 //!
 //! # Features
 //!

@@ -7,10 +7,12 @@ use domain_events::{DomainEvents, Services, SqlStore};
 use crate::{
     analytics::{self, Counters},
     cards::{Collections, Library},
-    curators::{ProfileService, Profiles},
+    curators::{AskWeb, CuratorId, Profile, ProfileService, Profiles},
     database::Database,
     feeds::{self, FeedService, Stories},
+    layout::Layout,
     notifications::{self, Inbox, NotificationService},
+    problem::Problem,
     recommendations::{self, RecommendationEngine, TasteEngine},
     search::{self, SearchIndex, TableIndex},
 };
@@ -20,10 +22,13 @@ pub const GROUPS: [&str; 5] =
     [analytics::GROUP, feeds::GROUP, notifications::GROUP, recommendations::GROUP, search::GROUP];
 
 /// Everything that requests are answered with. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct App {
     pub events: DomainEvents<SqlStore>,
+    pub layout: Layout,
     pub profiles: Arc<Profiles>,
+    /// The profiles, wherever they are.
+    curators: Arc<dyn ProfileService>,
     pub library: Library,
     pub collections: Collections,
     pub counters: Arc<Counters>,
@@ -35,13 +40,14 @@ pub struct App {
 
 impl App {
     /// The application on this database.
-    pub fn new(database: Database) -> domain_events::Result<Self> {
-        Self::with_notifications(database, |inbox| inbox)
+    pub fn new(database: Database, layout: Layout) -> domain_events::Result<Self> {
+        Self::with_notifications(database, layout, |inbox| inbox)
     }
 
     /// The application with another way of bringing notifications to people.
     pub fn with_notifications(
         database: Database,
+        layout: Layout,
         notifications: impl FnOnce(Arc<Inbox>) -> Arc<dyn NotificationService>,
     ) -> domain_events::Result<Self> {
         let profiles = Arc::new(Profiles::new(database.clone()));
@@ -49,8 +55,12 @@ impl App {
         let stories = Arc::new(Stories::new(database.clone()));
         let index = Arc::new(TableIndex::new(database.clone()));
         let taste = Arc::new(TasteEngine::new(database.clone()));
+        let curators: Arc<dyn ProfileService> = match layout.web() {
+            Some(web) => Arc::new(AskWeb::at(web.clone())),
+            None => profiles.clone(),
+        };
         let services = Services::new()
-            .with::<dyn ProfileService>(profiles.clone())
+            .with::<dyn ProfileService>(curators.clone())
             .with::<dyn NotificationService>(notifications(inbox.clone()))
             .with::<dyn FeedService>(stories.clone())
             .with::<dyn SearchIndex>(index.clone())
@@ -66,11 +76,18 @@ impl App {
             collections: Collections::new(database.clone(), events.clone()),
             counters: Arc::new(Counters::new(database)),
             events,
+            layout,
             profiles,
+            curators,
             inbox,
             stories,
             index,
             taste,
         })
+    }
+
+    /// The profile of a curator who must exist.
+    pub async fn known(&self, curator: &CuratorId) -> Result<Profile, Problem> {
+        self.curators.profile(curator).await?.ok_or_else(|| Problem::unknown("curator", curator))
     }
 }

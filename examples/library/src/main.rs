@@ -11,19 +11,24 @@
 //! library demo                            plays every scenario, and checks the outcome
 //! ```
 //!
-//! All of it runs on a SQLite file or, told by `DATABASE_URL`, on PostgreSQL.
+//! All of it runs on a SQLite file or, told by `DATABASE_URL`, on PostgreSQL. Told by `EVENTS_TRANSPORT`, a broker carries
+//! the events from web to workers, and each has a database of its own.
 
 #![expect(unreachable_pub, reason = "in a program, `pub` says what a context offers to the others")]
 
 mod analytics;
 mod app;
+mod broker;
 mod cards;
+mod carriers;
 mod command;
 mod curators;
 mod database;
 mod demo;
 mod feeds;
+mod layout;
 mod notifications;
+mod peer;
 mod problem;
 mod recommendations;
 mod search;
@@ -37,11 +42,11 @@ use std::{
     process::ExitCode,
 };
 
-use command::{Command, Parsed};
+use command::{Command, Environment, Parsed};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = match Command::parse(std::env::args_os(), std::env::var_os("DATABASE_URL")) {
+    let command = match Command::parse(std::env::args_os(), &Environment::of_process()) {
         Ok(Parsed::Run(command)) => command,
         Ok(Parsed::Print(text)) => {
             say(&text);
@@ -53,8 +58,9 @@ async fn main() -> ExitCode {
         }
     };
     let done = match command {
-        Command::Serve(options) => serve::run(options).await,
-        Command::Demo(place) => demo::run(&place).await,
+        Command::Serve(options) => serve::run(*options).await,
+        Command::Drain(place) => serve::drain(&place).await,
+        Command::Demo(place, broker) => demo::run(&place, broker.as_ref()).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     io::{self, IsTerminal as _},
+    sync::Arc,
 };
 
 use domain_events::shutdown_signal;
@@ -10,7 +11,15 @@ use tokio::net::TcpListener;
 use tracing::Level;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::{app::App, command::Options, database::Database, say, web};
+use crate::{
+    app::App,
+    broker::Broker,
+    carriers::Carriers,
+    command::Options,
+    database::{Database, Place},
+    layout::Layout,
+    say, web,
+};
 
 /// Runs until told to stop.
 pub async fn run(options: Options) -> Result<(), Box<dyn Error>> {
@@ -21,8 +30,9 @@ pub async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         let _ = stop.await;
     };
 
+    let transport = options.broker.as_ref().map(Broker::transport).transpose()?;
     let database = Database::open(&options.database).await?;
-    let app = App::new(database.clone())?;
+    let app = App::new(database.clone(), options.layout)?;
 
     // What can fail at the start fails before anything is said.
     let listener = match options.listen {
@@ -31,34 +41,52 @@ pub async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         }
         None => None,
     };
-    let processor = match &options.groups {
-        Some(groups) => Some(app.events.processor().groups(groups).start().await?),
-        None => None,
-    };
-    announce(&listener, options.groups.as_deref(), &database)?;
+    let groups = options.groups.as_deref();
+    let carriers = Arc::new(match transport {
+        Some(transport) => Carriers::on_transport(&app, transport, groups).await?,
+        None => Carriers::on_log(&app, groups).await?,
+    });
+    announce(&listener, groups, &database, &carriers)?;
 
     let served = match listener {
         // Takes no new connection, answers the requests that are under way.
-        Some(listener) => web::serve(listener, app, stopped).await,
+        Some(listener) => web::serve(listener, app, carriers.clone(), stopped).await,
         None => {
             stopped.await;
             Ok(())
         }
     };
-    // The last requests' events are in the log by now; what is not handled any more waits there for the next start.
-    if let Some(processor) = processor {
-        processor.shutdown().await?;
-    }
+    // The last requests' events are in the log by now; what is not carried any more waits there for the next start.
+    carriers.stop().await?;
     tracing::info!("stopped");
     Ok(served?)
 }
 
-fn announce(listener: &Option<TcpListener>, groups: Option<&[String]>, database: &Database) -> io::Result<()> {
+/// Handles what is in the log, retries included.
+pub async fn drain(place: &Place) -> Result<(), Box<dyn Error>> {
+    log();
+    let database = Database::open(place).await?;
+    let app = App::new(database.clone(), Layout::Together)?;
+    tokio::select! {
+        drained = app.events.processor().drain() => drained?,
+        () = shutdown_signal() => return Err("interrupted: not everything is handled".into()),
+    }
+    say(&format!("everything in {database} is handled"));
+    Ok(())
+}
+
+fn announce(
+    listener: &Option<TcpListener>,
+    groups: Option<&[String]>,
+    database: &Database,
+    carriers: &Carriers,
+) -> io::Result<()> {
+    let by = carriers.broker().map(|broker| format!(", events by {broker}")).unwrap_or_default();
     if let Some(listener) = listener {
-        say(&format!("serving http://{} on {database}", listener.local_addr()?));
+        say(&format!("serving http://{} on {database}{by}", listener.local_addr()?));
     }
     if let Some(groups) = groups {
-        say(&format!("handling {} on {database}", groups.join(", ")));
+        say(&format!("handling {} on {database}{by}", groups.join(", ")));
     }
     Ok(())
 }

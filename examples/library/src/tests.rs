@@ -17,6 +17,7 @@ use crate::{
     app::{App, GROUPS},
     curators::CuratorId,
     database::{Database, Place, on_each_database},
+    layout::Layout,
     notifications::{Inbox, Notification, NotificationError, NotificationService},
 };
 
@@ -25,7 +26,7 @@ use crate::{
 #[tokio::test]
 async fn the_wiring_is_the_one_that_was_reviewed() {
     let database = Database::open(&Place::Memory).await.expect("a database");
-    let app = App::new(database).expect("an application");
+    let app = App::new(database, Layout::Together).expect("an application");
     let found = app.events.describe();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("wiring.txt");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
@@ -38,7 +39,7 @@ async fn the_wiring_is_the_one_that_was_reviewed() {
 #[tokio::test]
 async fn start_up_has_nothing_to_warn_of() {
     on_each_database(async |database| {
-        let app = App::new(database).expect("an application");
+        let app = App::new(database, Layout::Together).expect("an application");
         assert_eq!(app.events.warnings(), [] as [&str; 0]);
     })
     .await;
@@ -47,7 +48,7 @@ async fn start_up_has_nothing_to_warn_of() {
 #[tokio::test]
 async fn every_group_can_be_run_alone() {
     on_each_database(async |database| {
-        let app = App::new(database).expect("an application");
+        let app = App::new(database, Layout::Together).expect("an application");
         for group in GROUPS {
             let processor = app.events.processor().groups([group]).start().await.expect("a processor");
             processor.shutdown().await.expect("a clean end");
@@ -77,7 +78,7 @@ async fn a_service_that_stays_away_holds_up_nobody_and_what_it_missed_can_be_red
     on_each_database(async |database| {
         let back = Arc::new(AtomicBool::new(false));
         let gateway = |inbox| -> Arc<dyn NotificationService> { Arc::new(Gateway { inbox, back: back.clone() }) };
-        let app = App::with_notifications(database, gateway).expect("an application");
+        let app = App::with_notifications(database, Layout::Together, gateway).expect("an application");
         let processor = app.events.processor().start().await.expect("a processor");
         let [ada, grace] = ["ada", "grace"].map(|id| id.parse::<CuratorId>().expect("a curator's id"));
         app.profiles.join(&ada, "Ada", true).await.expect("a curator");

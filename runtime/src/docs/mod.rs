@@ -9,6 +9,9 @@ pub mod handlers {}
 #[doc = include_str!("delivery.md")]
 pub mod delivery {}
 
+#[doc = include_str!("transports.md")]
+pub mod transports {}
+
 #[doc = include_str!("linking.md")]
 pub mod linking {}
 

@@ -11,6 +11,6 @@ pub fn routes() -> Router<App> {
 
 async fn activity(State(app): State<App>, Params(curator): Params<String>) -> Result<Json<Activity>, Problem> {
     let curator: CuratorId = curator.parse()?;
-    app.profiles.known(&curator).await?;
+    app.known(&curator).await?;
     Ok(Json(app.counters.of(&curator).await?))
 }

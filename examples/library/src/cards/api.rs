@@ -53,7 +53,7 @@ async fn add_to_library(
     Params((curator, card)): Params<(String, CardId)>,
 ) -> Result<StatusCode, Problem> {
     let curator: CuratorId = curator.parse()?;
-    app.profiles.known(&curator).await?;
+    app.known(&curator).await?;
     app.library.add(&card, &curator).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -63,7 +63,7 @@ async fn remove_from_library(
     Params((curator, card)): Params<(String, CardId)>,
 ) -> Result<StatusCode, Problem> {
     let curator: CuratorId = curator.parse()?;
-    app.profiles.known(&curator).await?;
+    app.known(&curator).await?;
     app.library.remove(&card, &curator).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -73,7 +73,7 @@ async fn create_collection(
     Body(new): Body<NewCollection>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let curator: CuratorId = new.curator.parse()?;
-    app.profiles.known(&curator).await?;
+    app.known(&curator).await?;
     let id = app.collections.create(curator, &new.name).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": id }))))
 }

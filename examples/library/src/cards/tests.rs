@@ -3,7 +3,7 @@
 use domain_events::AggregateRoot as _;
 
 use super::*;
-use crate::{app::App, curators::CuratorId, database::on_each_database, problem::Problem};
+use crate::{app::App, curators::CuratorId, database::on_each_database, layout::Layout, problem::Problem};
 
 fn curator(id: &str) -> CuratorId {
     id.parse().expect("a curator's id")
@@ -97,7 +97,7 @@ fn a_card_takes_addresses_of_web_pages_only() {
 #[tokio::test]
 async fn state_and_events_are_committed_together_and_the_card_comes_back_as_it_was() {
     on_each_database(async |database| {
-        let app = App::new(database).expect("an application");
+        let app = App::new(database, Layout::Together).expect("an application");
         let (ada, linus) = (curator("ada"), curator("linus"));
         let id = app.library.create("https://example.com/".parse().expect("a web address")).await.expect("a card");
         app.library.add(&id, &ada).await.expect("a first time");
@@ -117,7 +117,7 @@ async fn state_and_events_are_committed_together_and_the_card_comes_back_as_it_w
 #[tokio::test]
 async fn requests_that_change_one_card_at_the_same_time_lose_nothing() {
     on_each_database(async |database| {
-        let app = App::new(database).expect("an application");
+        let app = App::new(database, Layout::Together).expect("an application");
         let id = app.library.create("https://example.com/".parse().expect("a web address")).await.expect("a card");
         let requests: Vec<_> = (0..8)
             .map(|number| {

@@ -9,8 +9,9 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::CuratorId;
+use super::{CuratorId, Profile};
 use crate::{
+    analytics,
     app::App,
     problem::Problem,
     web::{Body, Params},
@@ -20,6 +21,7 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/curators", post(join))
         .route("/curators/{curator}", get(profile))
+        .route("/profiles/{curator}", get(shared_profile))
         .route("/curators/{curator}/followers/{follower}", put(follow))
 }
 
@@ -39,15 +41,28 @@ async fn join(State(app): State<App>, Body(new): Body<NewCurator>) -> Result<(St
 
 async fn profile(State(app): State<App>, Params(curator): Params<String>) -> Result<Json<Value>, Problem> {
     let id: CuratorId = curator.parse()?;
-    let profile = app.profiles.known(&id).await?;
-    let stats = app.counters.of(&id).await?;
+    let profile = app.known(&id).await?;
     Ok(Json(json!({
         "id": id,
         "name": profile.name,
         "public": profile.is_public,
         "followers": profile.followers,
-        "collections": stats.collections_created,
+        "collections": collections_created(&app, &id).await?,
     })))
+}
+
+/// Profile statistics are counted by a handler; `null` while nobody is there who knows them.
+async fn collections_created(app: &App, id: &CuratorId) -> Result<Value, Problem> {
+    if app.layout.keeps(analytics::GROUP) {
+        return Ok(app.counters.of(id).await?.collections_created.into());
+    }
+    let answer = app.layout.ask(analytics::GROUP, &format!("/curators/{id}/activity")).await;
+    Ok(answer.map_or(Value::Null, |answer| answer.body["collections_created"].clone()))
+}
+
+/// What other contexts may know: where they run in processes of their own, they ask here.
+async fn shared_profile(State(app): State<App>, Params(curator): Params<String>) -> Result<Json<Profile>, Problem> {
+    Ok(Json(app.known(&curator.parse()?).await?))
 }
 
 async fn follow(

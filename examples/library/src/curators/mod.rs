@@ -3,12 +3,15 @@
 //! Other contexts ask through [`ProfileService`]; only this one knows the tables behind it.
 
 pub mod api;
+mod ask_web;
 mod curator_id;
 mod profiles;
 
+pub use ask_web::AskWeb;
 use async_trait::async_trait;
 pub use curator_id::{CuratorId, InvalidCurator};
 pub use profiles::Profiles;
+use serde::{Deserialize, Serialize};
 
 use crate::database::DatabaseError;
 
@@ -16,7 +19,7 @@ use crate::database::DatabaseError;
 pub const SCHEMA: &str = include_str!("schema.sql");
 
 /// What other contexts may know of a curator.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     pub name: String,
     /// Whether followers hear what enters the library.

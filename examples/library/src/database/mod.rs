@@ -20,7 +20,7 @@ pub use self::{
     place::Place,
     query::{Queries, Query},
 };
-use crate::{analytics, cards, curators, feeds, notifications, recommendations, search};
+use crate::{analytics, cards, curators, feeds, notifications, peer::PeerError, recommendations, search};
 
 /// Every context brings its own tables; none reads another's.
 const SCHEMAS: [&str; 7] = [
@@ -33,21 +33,23 @@ const SCHEMAS: [&str; 7] = [
     recommendations::SCHEMA,
 ];
 
-/// Why the database did not do what it was asked to.
+/// Why the database, or the process that has it, did not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
     #[error(transparent)]
     Store(#[from] domain_events::Error),
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
+    #[error(transparent)]
+    Peer(#[from] PeerError),
 }
 
 impl DatabaseError {
-    /// Whether the same call may succeed later: the database was away or busy.
+    /// Whether the same call may succeed later: the database, or the process that has it, was away or busy.
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Store(error) => error.is_temporary(),
-            Self::Sql(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) => true,
+            Self::Sql(sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) | Self::Peer(_) => true,
             // PostgreSQL is stopping, or starting.
             Self::Sql(error) => {
                 error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code.starts_with("57P"))

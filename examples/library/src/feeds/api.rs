@@ -11,6 +11,6 @@ pub fn routes() -> Router<App> {
 
 async fn feed(State(app): State<App>, Params(curator): Params<String>) -> Result<Json<Vec<Story>>, Problem> {
     let curator: CuratorId = curator.parse()?;
-    app.profiles.known(&curator).await?;
+    app.known(&curator).await?;
     Ok(Json(app.stories.of(&curator).await?))
 }

@@ -10,6 +10,6 @@ pub fn routes() -> Router<App> {
 
 async fn notifications(State(app): State<App>, Params(curator): Params<String>) -> Result<Json<Vec<String>>, Problem> {
     let curator: CuratorId = curator.parse()?;
-    app.profiles.known(&curator).await?;
+    app.known(&curator).await?;
     Ok(Json(app.inbox.of(&curator).await?))
 }

@@ -14,6 +14,6 @@ async fn recommendations(
     Params(curator): Params<String>,
 ) -> Result<Json<Vec<Suggestion>>, Problem> {
     let curator: CuratorId = curator.parse()?;
-    app.profiles.known(&curator).await?;
+    app.known(&curator).await?;
     Ok(Json(app.taste.suggestions(&curator).await?))
 }

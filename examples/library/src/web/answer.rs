@@ -15,7 +15,8 @@ use crate::{
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code) = kind(&self);
-        let detail = if status.is_server_error() {
+        // What is rejected was put into words for the client.
+        let detail = if status.is_server_error() && !matches!(self, Self::Rejected(_)) {
             // The cause is for the operator: it can hold paths and statements.
             tracing::error!(error = %self, "a request failed");
             "the request failed; nothing was changed".to_owned()
@@ -52,6 +53,8 @@ fn request(status: StatusCode) -> &'static str {
         StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
         StatusCode::PAYLOAD_TOO_LARGE => "too_large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "not_json",
+        StatusCode::MISDIRECTED_REQUEST => "elsewhere",
+        StatusCode::SERVICE_UNAVAILABLE => "unavailable",
         _ => "malformed",
     }
 }

@@ -11,11 +11,12 @@ use tower::ServiceExt as _;
 use super::{BODY_LIMIT, router};
 use crate::{
     app::App,
-    database::{Database, on_each_database},
+    database::{Database, Place, on_each_database},
+    layout::Layout,
 };
 
 fn api(database: Database) -> Router {
-    router(App::new(database).expect("an application"))
+    router(App::new(database, Layout::Together).expect("an application"))
 }
 
 async fn send(api: &Router, method: &str, path: &str, body: &str) -> (u16, Value) {
@@ -106,4 +107,37 @@ async fn a_card_goes_in_and_out_of_a_library() {
         assert_eq!(send(&api, "GET", "/health", "").await.1["status"], "ok");
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_another_process_keeps_is_not_answered_from_this_ones_tables() {
+    let database = Database::open(&Place::Memory).await.expect("a database");
+    let layout = Layout::Apart { groups: vec!["feeds".to_owned()], web: None, workers: Vec::new() };
+    let api = router(App::new(database, layout).expect("an application"));
+    send(&api, "POST", "/curators", r#"{"id": "ada", "name": "Ada", "public": true}"#).await;
+    assert_eq!(send(&api, "GET", "/curators/ada/feed", "").await.0, 200);
+    for path in ["/search?q=x", "/curators/ada/activity", "/curators/ada/notifications"] {
+        let (status, answer) = send(&api, "GET", path, "").await;
+        assert_eq!((status, answer["error"].as_str()), (421, Some("elsewhere")), "{path}: {answer}");
+        let detail = answer["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains("`LIBRARY_WORKERS=http://host:port`"), "{path}: {detail}");
+    }
+    assert_eq!(send(&api, "PATCH", "/search?q=x", "").await.0, 405);
+    // Of the profile, all is known but what is counted elsewhere.
+    let (status, profile) = send(&api, "GET", "/curators/ada", "").await;
+    assert_eq!((status, &profile["name"], &profile["collections"]), (200, &"Ada".into(), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_worker_serves_what_its_handlers_keep_and_nothing_else() {
+    let database = Database::open(&Place::Memory).await.expect("a database");
+    let web = "http://127.0.0.1:1".parse().expect("an address");
+    let layout = Layout::Apart { groups: vec!["search".to_owned()], web: Some(web), workers: Vec::new() };
+    let api = router(App::new(database, layout).expect("an application"));
+    assert_eq!(send(&api, "GET", "/search?q=x", "").await, (200, serde_json::json!([])));
+    assert_eq!(send(&api, "GET", "/health", "").await.0, 200);
+    assert_eq!(send(&api, "GET", "/curators/ada/feed", "").await.0, 421);
+    for (method, path) in [("POST", "/curators"), ("POST", "/cards"), ("GET", "/profiles/ada")] {
+        assert_eq!(send(&api, method, path, "{}").await.0, 404, "{path}");
+    }
 }

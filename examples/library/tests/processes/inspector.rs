@@ -1,12 +1,12 @@
-//! A PostgreSQL database, looked at from outside of the program.
+//! Databases, looked at from outside of the program.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use domain_events::{PostgresStore, store::SubscriptionStore as _};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::runtime::Runtime;
 
-/// One session.
+/// One session with a PostgreSQL server.
 pub(crate) struct Inspector {
     runtime: Runtime,
     connection: PgConnection,
@@ -58,4 +58,24 @@ impl Leases {
         let subscriptions = self.runtime.block_on(self.store.subscriptions()).expect("the server answers");
         subscriptions.iter().map(|subscription| subscription.lag + subscription.parked).sum()
     }
+}
+
+/// A number out of a SQLite file.
+pub(crate) fn count_in_file(file: &Path, query: &'static str) -> i64 {
+    in_file(file, async |connection| sqlx::query_scalar(query).fetch_one(connection).await)
+}
+
+/// A copy of a SQLite file that nobody is writing to.
+pub(crate) fn copy_of_file(file: &Path, copy: &Path) {
+    let copy = copy.to_str().expect("a path");
+    in_file(file, async |connection| sqlx::query("vacuum into $1").bind(copy).execute(connection).await.map(drop));
+}
+
+fn in_file<T>(file: &Path, look: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, sqlx::Error>) -> T {
+    let runtime = Runtime::new().expect("a runtime");
+    let looked = runtime.block_on(async {
+        let mut connection = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file)).await?;
+        look(&mut connection).await
+    });
+    looked.expect("the file can be read")
 }

@@ -1,12 +1,18 @@
 //! The real program in real processes on one database: web and workers apart, killed, stopped, and started wrongly.
-//! Here on a SQLite file; in `postgres` on a server.
+//! Here on a SQLite file; in `postgres` on a server; in `apart` on a broker, with a file for each process; `migration` takes
+//! a running application from one to the other, and `deploy` starts what the deployment's files say.
 
 #![cfg(unix)]
 
+mod apart;
 mod books;
+mod deploy;
 mod inspector;
+mod load;
+mod migration;
 mod postgres;
 mod program;
+mod site;
 
 use std::{fs, net::TcpListener, path::Path};
 

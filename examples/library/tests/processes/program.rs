@@ -1,6 +1,7 @@
 //! A running `library`, and an HTTP client for it.
 
 use std::{
+    ffi::OsStr,
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -33,6 +34,14 @@ impl Program {
         Self::ready(command().args(arguments).env("DATABASE_URL", url))
     }
 
+    /// Starts it in this environment, and waits until it says that it is ready.
+    pub(crate) fn start_in<K: AsRef<OsStr>, V: AsRef<OsStr>>(
+        environment: impl IntoIterator<Item = (K, V)>,
+        arguments: &[&str],
+    ) -> Self {
+        Self::ready(command().args(arguments).envs(environment))
+    }
+
     fn ready(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).env("RUST_LOG", "error").spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
@@ -55,6 +64,11 @@ impl Program {
     /// Runs it with `DATABASE_URL` to its end.
     pub(crate) fn output_on(url: &str, arguments: &[&str]) -> Output {
         command().args(arguments).env("DATABASE_URL", url).output().expect("the program starts")
+    }
+
+    /// Runs it in this environment to its end.
+    pub(crate) fn output_in(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+        command().args(arguments).envs(environment.iter().copied()).output().expect("the program starts")
     }
 
     /// Its process id.
@@ -100,11 +114,14 @@ impl Drop for Program {
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_library"));
-    command.env_remove("DATABASE_URL");
+    for variable in ["DATABASE_URL", "EVENTS_TRANSPORT", "LIBRARY_WEB", "LIBRARY_WORKERS"] {
+        command.env_remove(variable);
+    }
     command
 }
 
 /// An HTTP client.
+#[derive(Clone)]
 pub(crate) struct Api {
     agent: Agent,
     base: String,
@@ -114,25 +131,45 @@ impl Api {
     /// For the server that this program is.
     pub(crate) fn of(program: &Program) -> Self {
         let base = program.ready.split_whitespace().find(|word| word.starts_with("http://"));
-        let base = base.unwrap_or_else(|| panic!("no address in `{}`", program.ready)).to_owned();
-        Self { agent: Agent::config_builder().timeout_global(Some(LIMIT)).build().into(), base }
+        Self::at(base.unwrap_or_else(|| panic!("no address in `{}`", program.ready)))
+    }
+
+    /// For whatever serves at `http://host:port`.
+    pub(crate) fn at(base: &str) -> Self {
+        let base = base.trim_end_matches(',').to_owned();
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(LIMIT));
+        Self { agent: config.build().into(), base }
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
         let mut answer = self.agent.get(format!("{}{path}", self.base)).call().expect(path);
-        answer.body_mut().read_json().expect(path)
+        let body: Value = answer.body_mut().read_json().expect(path);
+        assert_eq!(answer.status(), 200, "{path}: {body}");
+        body
     }
 
     /// Sends a request that must be carried out.
     pub(crate) fn send(&self, method: &str, path: &str, body: Option<Value>) -> Value {
+        match self.ask(method, path, body) {
+            Some((200..300, answer)) => answer,
+            other => panic!("{method} {path}: {other:?}"),
+        }
+    }
+
+    /// Sends a request: status and answer, or `None` if nobody answers.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Option<(u16, Value)> {
         let url = format!("{}{path}", self.base);
         let answer = match (method, body) {
+            ("GET", None) => self.agent.get(url).call(),
             ("POST", Some(body)) => self.agent.post(url).send_json(body),
             ("PUT", None) => self.agent.put(url).send_empty(),
             ("DELETE", None) => self.agent.delete(url).call(),
             other => panic!("{other:?} is not a request of these tests"),
         };
-        answer.expect(path).body_mut().read_json().unwrap_or_default()
+        let mut answer = answer.ok()?;
+        let status = answer.status().as_u16();
+        let text = answer.body_mut().read_to_string().ok()?;
+        Some((status, serde_json::from_str(&text).unwrap_or_default()))
     }
 }
 
