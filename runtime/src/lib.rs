@@ -46,13 +46,15 @@
 //! # Guides
 //!
 //! [Events and aggregates](docs::events) · [Handlers](docs::handlers) · [Delivery](docs::delivery) ·
-//! [Transports](docs::transports) · [Linking](docs::linking) · Testing (`docs::testing`, feature `testkit`)
+//! [Transports](docs::transports) · [Transports](docs::transports) · [Linking](docs::linking) · Testing (`docs::testing`, feature `testkit`)
 //!
 //! # Features
 //!
 //! - `sqlite`: `SqliteStore`, on sqlx with SQLite built in.
 //! - `postgres`: `PostgresStore`, on sqlx with TLS by rustls; with `sqlite` also `SqlStore`, either of the two.
-//! - `testkit`: given/when/then, waiting, recorded events, the store conformance suite.
+//! - `redis`, `nats`, `rabbitmq`, `kafka`: that [transport], for handlers in processes or services without a shared
+//!   database; `kafka-tls` for a Kafka that asks for TLS.
+//! - `testkit`: given/when/then, waiting, recorded events, the conformance suites of stores and transports.
 //!
 //! Without any: the macros, the runtime, and [`MemoryStore`].
 
