@@ -126,7 +126,7 @@ pub(crate) async fn handle(inbound: &dyn Inbound, count: usize) -> Vec<(String, 
     handled
 }
 
-/// Nothing more comes: shown by an event that is published last, to an aggregate in every shard.
+/// Each aggregate's events came once, in their order.
 pub(crate) fn assert_in_order(handled: &[(String, u64)], aggregates: u64, each: u64) {
     let mut by_aggregate = BTreeMap::<_, Vec<u64>>::new();
     for (aggregate, n) in handled {

@@ -14,7 +14,10 @@ use super::common::*;
 async fn handle_through(inbound: &dyn Inbound, count: usize) -> Vec<(String, u64)> {
     let (mut seen, mut handled) = (BTreeSet::new(), Vec::new());
     while seen.len() < count {
-        match inbound.receive(256).await {
+        let Ok(received) = tokio::time::timeout(LIMIT / 2, inbound.receive(256)).await else {
+            panic!("{} of {count} came, then nothing", seen.len());
+        };
+        match received {
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;

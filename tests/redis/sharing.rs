@@ -76,6 +76,42 @@ async fn shares_are_spread_evenly_and_order_holds_while_they_move() {
 }
 
 #[tokio::test]
+async fn a_share_moves_only_when_nothing_of_it_is_in_work() {
+    let (server, prefix) = (RedisServer::shared(), prefix());
+    let transport = open(&server.url(&prefix));
+    let first = join(&*transport, &subscription("notes.tell", &["Moved"], "n1")).await;
+    publish(&*transport, &messages(40, 40)).await;
+    let held = take(&*first, 40).await;
+    let second = join(&*transport, &subscription("notes.tell", &["Moved"], "n2")).await;
+    // The first has been asked for half of its shards, and holds something of each.
+    let observed = tokio::time::timeout(std::time::Duration::from_secs(3), second.receive(1)).await;
+    assert!(observed.is_err(), "what the first holds was delivered to the second: {observed:?}");
+    first.settle(all(&held, &Fate::Done)).await.unwrap();
+    let handled = Handled::default();
+    let (one, two) = (work("one", first.clone(), &handled), work("two", second.clone(), &handled));
+    let mut sent = 1;
+    until("the second has a share", || {
+        let batch: Vec<_> = (0..40).map(|c| message("Moved", &format!("c{c}"), sent)).collect();
+        sent += 1;
+        let (transport, handled) = (&transport, &handled);
+        async move {
+            publish(&**transport, &batch).await;
+            handled.lock().unwrap().iter().any(|(name, ..)| *name == "two")
+        }
+    })
+    .await;
+    let expected = 40 * (sent as usize - 1);
+    until("all is handled", || async { handled.lock().unwrap().len() >= expected }).await;
+    first.close().await.unwrap();
+    second.close().await.unwrap();
+    one.await.unwrap();
+    two.await.unwrap();
+    let mut seen: Vec<_> = held.iter().map(read).collect();
+    seen.extend(handled.lock().unwrap().iter().map(|(_, aggregate, n)| (aggregate.clone(), *n)));
+    assert_in_order(&seen, 40, sent);
+}
+
+#[tokio::test]
 async fn more_processes_than_partitions_stand_by() {
     let transport = open(&RedisServer::shared().url(&prefix()));
     let one = |node| {

@@ -31,9 +31,9 @@
 //! A shard is given up at once by a process that closes its way in, and 6 seconds after one has died; its successor first
 //! takes what is unsettled, in order. More processes than shards: some stand by.
 //!
-//! Kept means: as Redis keeps it. With `appendfsync everysec` (what Redis itself recommends) a crash of the machine, not
-//! of the server, can lose the last second that was confirmed; without persistence a restart loses everything. A failover
-//! to a replica can lose what was not replicated yet.
+//! Kept means: as Redis keeps it. With `appendfsync everysec` (what Redis itself recommends) a crash of the machine can lose
+//! the last second or two that were confirmed, and so can a killed server whose disk was busy; with `always` nothing is
+//! lost; without persistence a restart loses everything. A failover to a replica can lose what was not replicated yet.
 //!
 //! Not promised: that an event published twice is dropped (the consumer sees the id); that what was given back unsettled
 //! is not also finished by the process that had it, if that one was frozen for longer than its lease. A handler that no
