@@ -9,7 +9,7 @@ use std::{
 use lapin::{
     Channel, Connection,
     options::{BasicConsumeOptions, BasicQosOptions},
-    types::{FieldTable, ShortString},
+    types::FieldTable,
 };
 use tokio::{
     sync::{
@@ -24,7 +24,7 @@ use super::{
     declare,
     error::is_not_found,
     ledger::Ledger,
-    names::Names,
+    names::{Names, short},
     publish,
     share::Share,
 };
@@ -100,16 +100,16 @@ impl Session {
         let prefetch = (subscription.window / usize::from(queues)).max(PREFETCH.min(subscription.window)).max(1);
         let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
         broker.in_time("set the prefetch", data.basic_qos(prefetch, BasicQosOptions::default())).await?;
-        let name = subscription.node.as_ref();
+        // Not the node alone: one process may take part twice.
+        let member = uuid::Uuid::now_v7().to_string();
         let joining = control.basic_consume(
             names.members(),
-            // Not the node alone: one process may take part twice.
-            ShortString::try_new(format!("{name}.{}", uuid::Uuid::now_v7())).unwrap_or_default(),
+            short(&format!("{member}.{}", subscription.node)),
             BasicConsumeOptions::default(),
             FieldTable::default(),
         );
         // Dropped, it would take itself out of the count.
-        let member = broker.in_time("take part", joining).await?;
+        let membership = broker.in_time("take part", joining).await?;
         let (sender, arrived) = unbounded_channel();
         let share = Share {
             broker: broker.clone(),
@@ -117,13 +117,14 @@ impl Session {
             control,
             data: data.clone(),
             names: names.clone(),
+            member,
             queues,
             shared: shared.clone(),
             arrived: sender,
             owned: BTreeMap::new(),
         };
         let keeper = tokio::spawn(async move {
-            let _member = member;
+            let _membership = membership;
             share.keep().await;
         });
         Ok(Self { arrived, line: Line { connection, data, letters }, broker: broker.clone(), keeper })
