@@ -7,7 +7,13 @@ use lapin::{
     options::{BasicAckOptions, BasicGetOptions, BasicNackOptions},
 };
 
-use super::{connect::Broker, error::is_not_found, lock::Lock, names::Names, names::short, publish, wire};
+use super::{
+    connect::Broker,
+    declare::{exists, look},
+    lock::Lock,
+    names::{Names, short},
+    publish, wire,
+};
 use crate::{error::Result, transport::record::DeadMessage};
 
 /// How far is looked for the oldest: each is a question to the broker.
@@ -79,11 +85,8 @@ impl<'a> Desk<'a> {
     /// None if the handler has no dead letters' queue, for want of a subscription.
     async fn open(broker: &'a Broker, connection: &Connection, names: &'a Names) -> Result<Option<Self>> {
         let asking = broker.channel(connection).await?;
-        match tokio::time::timeout(super::connect::PATIENCE, super::declare::look(&asking, names.dead())).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) if is_not_found(&error) => return Ok(None),
-            Ok(Err(error)) => return Err(broker.failed("look for dead letters", &error)),
-            Err(_) => return Err(broker.silent("look for dead letters")),
+        if !exists(broker, look(&asking, names.dead())).await? {
+            return Ok(None);
         }
         let lock = Lock::take(broker, connection, names.lock("dead")).await?;
         let channel = publish::confirming(broker, connection).await?;

@@ -20,9 +20,8 @@ use tokio::{
 };
 
 use super::{
-    connect::{Broker, PATIENCE},
+    connect::Broker,
     declare,
-    error::is_not_found,
     ledger::Ledger,
     names::{Names, short},
     publish,
@@ -86,13 +85,10 @@ impl Session {
         let connection = Arc::new(broker.connect(&subscription.handler).await?);
         // Without a change of bindings, if everything is there: this may be an older release that reconnects.
         let asking = broker.channel(&connection).await?;
-        match tokio::time::timeout(PATIENCE, declare::look(&asking, names.queue(0))).await {
-            Ok(Ok(_)) => declare::queues(broker, &asking, subscription, names).await?,
-            Ok(Err(error)) if is_not_found(&error) => {
-                declare::subscription(broker, &connection, subscription, names).await?;
-            }
-            Ok(Err(error)) => return Err(broker.failed("look for the handler's queue", &error)),
-            Err(_) => return Err(broker.silent("look for the handler's queue")),
+        if declare::exists(broker, declare::look(&asking, names.queue(0))).await? {
+            declare::queues(broker, &asking, subscription, names).await?;
+        } else {
+            declare::subscription(broker, &connection, subscription, names).await?;
         }
         let queues = declare::existing(broker, &connection, subscription, names).await?;
         let (control, data) = (broker.channel(&connection).await?, broker.channel(&connection).await?);
