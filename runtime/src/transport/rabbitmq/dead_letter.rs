@@ -1,14 +1,26 @@
 //! A handler's dead letters: a queue, looked through by taking its messages and giving them back.
 
+use std::collections::BTreeMap;
+
 use lapin::{
     Channel, Connection,
     options::{BasicAckOptions, BasicGetOptions, BasicNackOptions},
 };
 
-use super::{connect::Broker, error::is_not_found, lock::Lock, names::Names, names::short, publish, wire};
+use super::{
+    connect::Broker,
+    declare::{exists, look},
+    lock::Lock,
+    names::{Names, short},
+    publish, wire,
+};
 use crate::{error::Result, transport::record::DeadMessage};
 
-/// The oldest dead letters; they stay where they are.
+/// How far is looked for the oldest: each is a question to the broker.
+const LOOK: usize = 10_000;
+
+/// The oldest dead letters; they stay where they are. A quorum queue puts back what was taken behind what was not, so all
+/// of them are looked at, and put in order by their names, which begin with the time.
 pub(super) async fn list(
     broker: &Broker,
     connection: &Connection,
@@ -16,15 +28,18 @@ pub(super) async fn list(
     limit: usize,
 ) -> Result<Vec<DeadMessage>> {
     let Some(desk) = Desk::open(broker, connection, names).await? else { return Ok(Vec::new()) };
-    let mut letters = Vec::new();
-    while letters.len() < limit
-        && let Some(message) = desk.next().await?
-    {
+    let mut letters = BTreeMap::new();
+    for number in 0..LOOK {
+        let Some(message) = desk.next().await? else { break };
         let delivery = message.delivery;
-        letters.push(wire::dead_letter(&delivery.routing_key, &delivery.properties, delivery.data));
+        let letter = wire::dead_letter(&delivery.routing_key, &delivery.properties, delivery.data);
+        letters.insert((letter.id.clone(), number), letter);
+        if letters.len() > limit {
+            letters.pop_last();
+        }
     }
     desk.put_back().await?;
-    Ok(letters)
+    Ok(letters.into_values().collect())
 }
 
 /// Makes a dead letter a delivery again, or removes it; `false` if there is none of this name.
@@ -70,11 +85,8 @@ impl<'a> Desk<'a> {
     /// None if the handler has no dead letters' queue, for want of a subscription.
     async fn open(broker: &'a Broker, connection: &Connection, names: &'a Names) -> Result<Option<Self>> {
         let asking = broker.channel(connection).await?;
-        match tokio::time::timeout(super::connect::PATIENCE, super::declare::look(&asking, names.dead())).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) if is_not_found(&error) => return Ok(None),
-            Ok(Err(error)) => return Err(broker.failed("look for dead letters", &error)),
-            Err(_) => return Err(broker.silent("look for dead letters")),
+        if !exists(broker, look(&asking, names.dead())).await? {
+            return Ok(None);
         }
         let lock = Lock::take(broker, connection, names.lock("dead")).await?;
         let channel = publish::confirming(broker, connection).await?;

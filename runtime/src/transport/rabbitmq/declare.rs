@@ -1,26 +1,24 @@
-//! Exchanges, queues and bindings of a subscription: made by `ensure`, and looked for when an inbound connects.
-//!
-//! The broker can't be asked for its bindings, so those that are no longer wanted can't be looked for. The handler's
-//! exchange, which holds all of them, is made anew instead, while a stand-in routes the same: a queue that a message
-//! reaches by two ways gets it once.
+//! Exchanges and queues of a subscription: made by `ensure`, and looked for when an inbound connects.
 
-use futures_util::future::try_join_all;
+use std::time::Duration;
+
 use lapin::{
     Channel, Connection, ExchangeKind, Queue,
-    options::{
-        ExchangeBindOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions,
-    },
+    options::{ExchangeDeclareOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
 
 use super::{
-    QueueKind,
-    connect::Broker,
+    QueueKind, bindings,
+    connect::{Broker, PATIENCE},
     error::is_not_found,
-    lock::Lock,
     names::{Names, SHARDS, short},
 };
 use crate::{error::Result, transport::record::Subscription};
+
+/// After so long a new quorum queue survives a broker that is killed: the broker writes its register of them down half a
+/// second late, and a queue that is not in there starts empty, and without a leader.
+const REGISTERED: Duration = Duration::from_millis(800);
 
 /// What is never reached. RabbitMQ 4 would count 20 deliveries otherwise and drop the message; attempts are counted by
 /// the consumer.
@@ -45,19 +43,40 @@ pub(super) async fn subscription(
 ) -> Result<()> {
     let channel = broker.channel(connection).await?;
     events(broker, &channel, &names.events()).await?;
+    let existed = all_exist(broker, connection, subscription, names).await?;
     queues(broker, &channel, subscription, names).await?;
-    let _lock = Lock::take(broker, connection, names.lock("bindings")).await?;
-    let binding = async {
-        for (make, remove) in [(names.stand_in(), names.exchange()), (names.exchange(), names.stand_in())] {
-            topic(&channel, make.clone()).await?;
-            // Its queues first: what is routed to it must not end there.
-            bind_queues(&channel, subscription, names, &make).await?;
-            bind_events(&channel, subscription, names, &make).await?;
-            channel.exchange_delete(remove, ExchangeDeleteOptions::default()).await?;
+    if !existed && broker.queue == QueueKind::Quorum {
+        tokio::time::sleep(REGISTERED).await;
+    }
+    bindings::follow(broker, connection, subscription, names, existed).await
+}
+
+/// Whether none of the queues is missing.
+async fn all_exist(
+    broker: &Broker,
+    connection: &Connection,
+    subscription: &Subscription,
+    names: &Names,
+) -> Result<bool> {
+    // One of its own, since asking for what does not exist ends a channel.
+    let channel = broker.channel(connection).await?;
+    for partition in 0..partitions(subscription) {
+        if !exists(broker, look(&channel, names.queue(partition))).await? {
+            return Ok(false);
         }
-        Ok(())
-    };
-    broker.in_time("bind the handler's queues", binding).await
+    }
+    Ok(true)
+}
+
+/// The answer to a question for something that may not exist.
+pub(super) async fn exists<T>(broker: &Broker, asking: impl Future<Output = lapin::Result<T>>) -> Result<bool> {
+    const DOING: &str = "look for what belongs to the handler";
+    match tokio::time::timeout(PATIENCE, asking).await {
+        Ok(Ok(_)) => Ok(true),
+        Ok(Err(error)) if is_not_found(&error) => Ok(false),
+        Ok(Err(error)) => Err(broker.failed(DOING, &error)),
+        Err(_) => Err(broker.silent(DOING)),
+    }
 }
 
 /// The queues of a subscription. Those that exist are left as they are.
@@ -68,9 +87,9 @@ pub(super) async fn queues(
     names: &Names,
 ) -> Result<()> {
     let declaring = async {
-        let kept = FieldTable::default();
-        queue(broker, channel, names.dead(), kept).await?;
+        queue(broker, channel, names.dead(), FieldTable::default()).await?;
         queue(broker, channel, names.members(), FieldTable::default()).await?;
+        queue(broker, channel, names.bindings(), latest_only()).await?;
         for partition in 0..partitions(subscription) {
             queue(broker, channel, names.queue(partition), working(names)).await?;
         }
@@ -91,13 +110,10 @@ pub(super) async fn existing(
     while count < SHARDS {
         // One of its own, since asking for what does not exist ends a channel.
         let channel = broker.channel(connection).await?;
-        let asking = look(&channel, names.queue(count));
-        match tokio::time::timeout(super::connect::PATIENCE, asking).await {
-            Ok(Ok(_)) => count += 1,
-            Ok(Err(error)) if is_not_found(&error) => break,
-            Ok(Err(error)) => return Err(broker.failed("look for the handler's queues", &error)),
-            Err(_) => return Err(broker.silent("look for the handler's queues")),
+        if !exists(broker, look(&channel, names.queue(count))).await? {
+            break;
         }
+        count += 1;
     }
     Ok(count)
 }
@@ -127,44 +143,17 @@ fn working(names: &Names) -> FieldTable {
     arguments
 }
 
-async fn topic(channel: &Channel, name: ShortString) -> lapin::Result<()> {
+/// A queue of one message: a new one replaces it.
+fn latest_only() -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert(short("x-max-length"), AMQPValue::LongLongInt(1));
+    arguments
+}
+
+/// A topic exchange that survives the broker.
+pub(super) async fn topic(channel: &Channel, name: ShortString) -> lapin::Result<()> {
     let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
     channel.exchange_declare(name, ExchangeKind::Topic, options, FieldTable::default()).await
-}
-
-/// Each shard to its queue; what others publish under the bare name of an event has none, and goes to the first queue.
-async fn bind_queues(
-    channel: &Channel,
-    subscription: &Subscription,
-    names: &Names,
-    exchange: &ShortString,
-) -> lapin::Result<()> {
-    let partitions = partitions(subscription);
-    let routes: Vec<(String, u16)> = if partitions == 1 {
-        vec![("#".to_owned(), 0)]
-    } else {
-        let shards = (0..SHARDS).map(|shard| (format!("#.{shard}"), shard % partitions));
-        shards.chain(subscription.events.iter().map(|event| (event.clone(), 0))).collect()
-    };
-    let bind = |(key, partition): (String, u16)| {
-        let (queue, options) = (names.queue(partition), QueueBindOptions::default());
-        channel.queue_bind(queue, exchange.clone(), short(&key), options, FieldTable::default())
-    };
-    try_join_all(routes.into_iter().map(bind)).await.map(drop)
-}
-
-async fn bind_events(
-    channel: &Channel,
-    subscription: &Subscription,
-    names: &Names,
-    exchange: &ShortString,
-) -> lapin::Result<()> {
-    let keys = subscription.events.iter().flat_map(|event| [event.clone(), format!("{event}.*")]);
-    let bind = |key: String| {
-        let options = ExchangeBindOptions::default();
-        channel.exchange_bind(exchange.clone(), names.events(), short(&key), options, FieldTable::default())
-    };
-    try_join_all(keys.map(bind)).await.map(drop)
 }
 
 fn text(value: &str) -> AMQPValue {

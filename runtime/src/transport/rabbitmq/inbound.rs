@@ -1,8 +1,11 @@
 //! The way out: deliveries of one subscription to this process, and what becomes of them.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use futures_util::future::join_all;
@@ -24,6 +27,10 @@ use crate::{
     },
 };
 
+/// A quorum queue takes acknowledgements one after the other, 32 at a time, and forgets those that wait when their channel
+/// ends. After so long it has taken them; where it has not, the deliveries come again.
+const APPLIED: Duration = Duration::from_millis(200);
+
 /// A connected way out.
 pub(super) struct AmqpInbound {
     broker: Arc<Broker>,
@@ -35,6 +42,8 @@ pub(super) struct AmqpInbound {
     line: Mutex<Option<Line>>,
     /// Acknowledgements must reach the broker in the order in which the ledger planned them.
     settling: AsyncMutex<()>,
+    /// The last acknowledgements were many single ones.
+    singly: AtomicBool,
     closed: AtomicBool,
     closing: Notify,
 }
@@ -49,6 +58,7 @@ impl AmqpInbound {
             session: AsyncMutex::default(),
             line: Mutex::default(),
             settling: AsyncMutex::default(),
+            singly: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             closing: Notify::new(),
         };
@@ -157,6 +167,7 @@ impl AmqpInbound {
             back.iter().for_each(|number| ledger.give_back(*number));
             (acks, back)
         };
+        self.singly.store(acks.single.len() + back.len() > 16, Ordering::Release);
         let through = acks.through.map(|number| line.data.basic_ack(number, BasicAckOptions { multiple: true }));
         let single = acks.single.iter().map(|number| line.data.basic_ack(*number, BasicAckOptions::default()));
         let requeue = BasicNackOptions { multiple: false, requeue: true };
@@ -235,6 +246,9 @@ impl Inbound for AmqpInbound {
             let session = self.session.lock().await.take();
             drop(session);
             if let Some(line) = line {
+                if self.singly.load(Ordering::Acquire) {
+                    tokio::time::sleep(APPLIED).await;
+                }
                 // The channel alone first: its end is answered after what was said on it was heard.
                 let closing = line.data.close(200, Default::default());
                 let _ = tokio::time::timeout(PATIENCE, closing).await;

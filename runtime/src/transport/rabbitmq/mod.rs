@@ -20,6 +20,7 @@
 //! | `{prefix}.{handler}.dead` | durable queue | dead letters; also what the broker itself throws out of the handler's queues |
 //! | `{prefix}.{handler}.members` | durable queue, always empty | its consumers are the processes that take part |
 //! | `{prefix}.{handler}.{n}.owner`, `{prefix}.{handler}.bindings.lock`, `.dead.lock` | queues of one connection | locks: who takes in a queue, changes bindings, looks through dead letters |
+//! | `{prefix}.{handler}.bindings` | durable queue of one message | what is bound, written down: the broker can't be asked without its management interface |
 //! | `{prefix}.{handler}.next` | topic exchange | stands in for the handler's while its bindings are made anew |
 //!
 //! Other programs get all events of a name with the binding `{event}.#`. They may publish CloudEvents under the bare name of
@@ -48,10 +49,13 @@
 //!   was unsettled. Raise the limit where retries wait longer.
 //! - When the number of partitions changes, an aggregate may change queues, and its events that wait in the old one may be
 //!   delivered beside newer ones. Nothing is lost: queues that are too many are taken in for as long as they exist.
+//! - A quorum queue gives back what a process had behind what was given back before. Order holds as long as the processes
+//!   of a handler have windows of one size.
 //! - The same event published twice is delivered twice.
 //! - `ensure` by an older release takes the handler's bindings back to that release's events.
 //! - A process killed between keeping a dead letter and settling its delivery leaves both.
 
+mod bindings;
 mod connect;
 mod dead_letter;
 mod declare;

@@ -75,6 +75,11 @@ impl Names {
         self.ending("members")
     }
 
+    /// What is bound to the handler's exchange, written down.
+    pub(super) fn bindings(&self) -> ShortString {
+        self.ending("bindings")
+    }
+
     /// The handler's dead letters.
     pub(super) fn dead(&self) -> ShortString {
         self.ending("dead")

@@ -9,7 +9,7 @@ use std::{
 use lapin::{
     Channel, Connection,
     options::{BasicConsumeOptions, BasicQosOptions},
-    types::{FieldTable, ShortString},
+    types::FieldTable,
 };
 use tokio::{
     sync::{
@@ -20,11 +20,10 @@ use tokio::{
 };
 
 use super::{
-    connect::{Broker, PATIENCE},
+    connect::Broker,
     declare,
-    error::is_not_found,
     ledger::Ledger,
-    names::Names,
+    names::{Names, short},
     publish,
     share::Share,
 };
@@ -86,13 +85,10 @@ impl Session {
         let connection = Arc::new(broker.connect(&subscription.handler).await?);
         // Without a change of bindings, if everything is there: this may be an older release that reconnects.
         let asking = broker.channel(&connection).await?;
-        match tokio::time::timeout(PATIENCE, declare::look(&asking, names.queue(0))).await {
-            Ok(Ok(_)) => declare::queues(broker, &asking, subscription, names).await?,
-            Ok(Err(error)) if is_not_found(&error) => {
-                declare::subscription(broker, &connection, subscription, names).await?;
-            }
-            Ok(Err(error)) => return Err(broker.failed("look for the handler's queue", &error)),
-            Err(_) => return Err(broker.silent("look for the handler's queue")),
+        if declare::exists(broker, declare::look(&asking, names.queue(0))).await? {
+            declare::queues(broker, &asking, subscription, names).await?;
+        } else {
+            declare::subscription(broker, &connection, subscription, names).await?;
         }
         let queues = declare::existing(broker, &connection, subscription, names).await?;
         let (control, data) = (broker.channel(&connection).await?, broker.channel(&connection).await?);
@@ -100,16 +96,16 @@ impl Session {
         let prefetch = (subscription.window / usize::from(queues)).max(PREFETCH.min(subscription.window)).max(1);
         let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);
         broker.in_time("set the prefetch", data.basic_qos(prefetch, BasicQosOptions::default())).await?;
-        let name = subscription.node.as_ref();
+        // Not the node alone: one process may take part twice.
+        let member = uuid::Uuid::now_v7().to_string();
         let joining = control.basic_consume(
             names.members(),
-            // Not the node alone: one process may take part twice.
-            ShortString::try_new(format!("{name}.{}", uuid::Uuid::now_v7())).unwrap_or_default(),
+            short(&format!("{member}.{}", subscription.node)),
             BasicConsumeOptions::default(),
             FieldTable::default(),
         );
         // Dropped, it would take itself out of the count.
-        let member = broker.in_time("take part", joining).await?;
+        let membership = broker.in_time("take part", joining).await?;
         let (sender, arrived) = unbounded_channel();
         let share = Share {
             broker: broker.clone(),
@@ -117,13 +113,14 @@ impl Session {
             control,
             data: data.clone(),
             names: names.clone(),
+            member,
             queues,
             shared: shared.clone(),
             arrived: sender,
             owned: BTreeMap::new(),
         };
         let keeper = tokio::spawn(async move {
-            let _member = member;
+            let _membership = membership;
             share.keep().await;
         });
         Ok(Self { arrived, line: Line { connection, data, letters }, broker: broker.clone(), keeper })

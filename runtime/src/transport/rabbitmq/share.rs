@@ -27,7 +27,7 @@ use super::{
     connect::Broker,
     declare::look,
     lock::Lock,
-    names::Names,
+    names::{Names, short},
     session::{Arrived, Shared, lock},
     wire,
 };
@@ -52,6 +52,8 @@ pub(super) struct Share {
     /// For deliveries.
     pub(super) data: Channel,
     pub(super) names: Names,
+    /// This session, unique.
+    pub(super) member: String,
     /// How many queues there are.
     pub(super) queues: u16,
     pub(super) shared: Arc<Shared>,
@@ -119,7 +121,9 @@ impl Share {
     async fn consume(&self, queue: u16) -> Result<(ShortString, Forwarder)> {
         let consuming = self.data.basic_consume(
             self.names.queue(queue),
-            ShortString::default(),
+            // The same after a hand-over that was broken off: a quorum queue counts it as the same consumer, and gives
+            // back what both had in one order.
+            short(&format!("{}.{queue}", self.member)),
             BasicConsumeOptions::default(),
             FieldTable::default(),
         );

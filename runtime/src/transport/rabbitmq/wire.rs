@@ -85,6 +85,11 @@ pub(super) fn redriven(message: &Incoming) -> BasicProperties {
     properties(message.content_type.as_deref(), restored(message))
 }
 
+/// The properties of a note to ourselves.
+pub(super) fn note() -> BasicProperties {
+    properties(Some("text/plain"), FieldTable::default())
+}
+
 /// A dead letter, whoever wrote it: what the broker put there itself has neither number nor note.
 pub(super) fn dead_letter(routing_key: &ShortString, properties: &BasicProperties, body: Vec<u8>) -> DeadMessage {
     let id = dead_id(properties);
