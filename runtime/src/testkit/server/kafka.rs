@@ -12,7 +12,9 @@ use rdkafka::mocking::MockCluster;
 use super::process::PATIENCE;
 
 /// A mock of a Kafka broker, for the time of a test. It does everything but outlive its process: no admin requests
-/// (topics are made when they are first asked for, with four partitions), no credentials, no TLS.
+/// (topics are made when they are first asked for, with four partitions; where processes are to share evenly, make the
+/// handler's retry topic with one [before](Self::topic)), no credentials, no TLS. A group begins three seconds after its
+/// first member has come: sessions must be longer.
 #[derive(Debug)]
 pub struct KafkaMock {
     commands: mpsc::Sender<Command>,

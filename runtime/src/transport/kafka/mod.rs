@@ -35,6 +35,8 @@
 //!   first event that is still there.
 //! - Offsets settle a partition from its beginning: behind a delivery that is held for long, what was settled in its
 //!   partition comes again if the process dies.
+//! - Partitions are spread evenly by their number (cooperative-sticky), the handler's retry partition counted with them:
+//!   with few partitions for many processes, one of them may have nothing but that.
 //! - A delivery that is returned comes to the same process again until it closes: a partition has one owner.
 
 mod dead_letter;
