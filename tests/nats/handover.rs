@@ -77,7 +77,7 @@ async fn processes_that_come_share_evenly_and_no_event_is_lost_or_overtaken() {
         for n in 5.. {
             let messages: Vec<_> = (0..64).map(|card| moved(card, n)).collect();
             publish_all(&*transport, &messages).await;
-            let mut left = 64;
+            let mut left = 64_usize;
             let (mut a, mut b) = (BTreeSet::new(), BTreeSet::new());
             while left > 0 {
                 let (inbound, share, came) = tokio::select! {

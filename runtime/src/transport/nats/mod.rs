@@ -1,4 +1,37 @@
-//! NATS: JetStream (`nats://`), which keeps messages, and core NATS (`nats+core://`), which does not.
+//! NATS: JetStream (`nats://`, `nats+tls://`), which keeps messages, and core NATS (`nats+core://`, `nats+core+tls://`),
+//! which keeps nothing: at most once, no order, no retries over a restart. `connect` opens it.
+//!
+//! | on the server, for the prefix `events` | what it is |
+//! |---|---|
+//! | stream `events` | all events, in files; subjects `events.{shard}.{event}`, the shard by the aggregate's hash |
+//! | consumer `{handler}-{shard}-{n}` | how a handler's shard is read; `n` goes up each time it changes hands |
+//! | bucket `events-handlers`, key `{handler}` | who lives, who holds which shard, how far each is, which events are taken |
+//! | stream `events-dead`, subjects `events-dead.{handler}` | dead letters, with reason, error and attempts in headers |
+//! | subject `events-wake.{handler}` | where its processes call each other |
+//!
+//! In names, `=2E` and the like stand for bytes that NATS does not allow there: `notices.tell` is `notices=2Etell`.
+//!
+//! | option | meaning | default |
+//! |---|---|---|
+//! | `shards` | into how many shards a new stream is split, 1 to 256; with another number than the stream has: an error | 8, or the stream's |
+//! | `replicas` | of what is made, in a cluster, 1 to 5 | 1 |
+//! | `max_age` | seconds after which events are dropped, handled or not; 0: never | 0 |
+//! | `max_bytes` | the stream's greatest size; when it is full, publishing fails and is tried again | without limit |
+//! | `duplicate_window` | seconds in which an event id that comes again is dropped | 120 |
+//! | `lease` | seconds without a sign of life after which a process has lost its shards | 6 |
+//!
+//! Options of a stream count when it is made; later they are changed with NATS's own tools. Core NATS has none of them.
+//!
+//! **How order holds.** A shard is read by one process at a time. Whoever takes it makes a new consumer behind what is known to
+//! be settled and removes the old one: an earlier owner gets nothing more, and what it acknowledges counts for nothing. Single
+//! messages that were left unsettled are read from the stream first. A lost connection is not mended but made anew, so that
+//! nothing is sent behind something that was lost. `Subscription::partitions` is not used: the shards are the shares.
+//!
+//! **Not promised.** JetStream writes to its files at once, and has the disk confirm it every two minutes: what a power cut
+//! takes was confirmed all the same, unless the server is set to `sync_interval: always`, or has replicas. After the death of
+//! a process, what it settled in its last second may come again, where something before it was unsettled. A process that is
+//! cut off from the server learns it after half the lease. Handlers with few of many events still read all of a shard, since
+//! servers before 2.10 ignore lists of filters. `redelivered` counts deaths of owners, not lost connections.
 
 mod balance;
 mod connect;

@@ -4,9 +4,7 @@ use async_nats::{
     Client,
     jetstream::{
         self, Context,
-        context::{
-            CreateKeyValueErrorKind, CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind, KeyValueErrorKind,
-        },
+        context::{CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind, KeyValueErrorKind},
         kv,
         stream::{Config, DiscardPolicy, StorageType, Stream},
     },
@@ -46,7 +44,9 @@ pub(super) async fn events(jetstream: &Context, options: &Options) -> Result<(St
             };
             created(jetstream, options, config).await?
         }
-        Err(error) => return Err(unavailable(options, "the stream can't be looked at", error)),
+        Err(error) => {
+            return Err(unavailable(options, "the stream can't be looked at; is the server started with `-js`?", error));
+        }
     };
     let subjects = &stream.cached_info().config.subjects;
     let shards = u16::try_from(subjects.len()).unwrap_or(0);
@@ -92,23 +92,18 @@ pub(super) async fn handlers(jetstream: &Context, options: &Options) -> Result<k
         Err(error) if error.kind() == KeyValueErrorKind::GetBucket => {}
         Err(error) => return Err(unavailable(options, "the handlers' bucket can't be looked at", error)),
     }
-    let config = kv::Config {
-        bucket: bucket.clone(),
-        description: "domain-events: who works on which shard of a handler, and how far it is".to_owned(),
-        history: 1,
-        storage: StorageType::File,
-        num_replicas: options.replicas,
-        ..kv::Config::default()
+    // As the stream that a bucket is (ADR-8 of NATS). The client's own call asks for the account first, and can't read the
+    // answer of a server as old as 2.9.
+    let config = Config {
+        description: Some("domain-events: who works on which shard of a handler, and how far it is".to_owned()),
+        max_messages_per_subject: 1,
+        allow_rollup: true,
+        deny_delete: true,
+        ..config(options, format!("KV_{bucket}"), vec![format!("$KV.{bucket}.>")])
     };
-    match jetstream.create_key_value(config).await {
-        Ok(store) => Ok(store),
-        // Somebody else made it in between.
-        Err(error) if error.kind() == CreateKeyValueErrorKind::BucketCreate => {
-            let again = jetstream.get_key_value(&bucket).await;
-            again.map_err(|_| unavailable(options, "the handlers' bucket can't be made", error))
-        }
-        Err(error) => Err(unavailable(options, "the handlers' bucket can't be made", error)),
-    }
+    created(jetstream, options, config).await?;
+    let store = jetstream.get_key_value(&bucket).await;
+    store.map_err(|error| unavailable(options, "the handlers' bucket can't be looked at", error))
 }
 
 fn config(options: &Options, name: String, subjects: Vec<String>) -> Config {
