@@ -13,6 +13,7 @@ use chosen::Chosen;
 conformance_store!(memory, connect = MemoryHarness::connect());
 conformance_store!(sqlite, connect = SqliteHarness::connect());
 conformance_store!(postgres, connect = PostgresHarness::connect());
+conformance_store!(postgres_partitioned, connect = PostgresHarness::partitioned(50));
 conformance_store!(sql_on_sqlite, connect = async { Chosen(SqliteHarness::connect().await) });
 conformance_store!(sql_on_postgres, connect = async { Chosen(PostgresHarness::connect().await) });
 conformance_store!(postgres_pooled, connect = PostgresHarness::pooled());

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use domain_events::{
     Envelope, EventId, MemoryStore, Result,
     store::{
-        Capabilities, DeadLetterStore, EventLog, Schema, SubscriptionStore,
+        Capabilities, DeadLetterStore, EventLog, Inbox, Schema, SubscriptionStore,
         memory::{MemoryConnection, MemoryTransaction},
         record::*,
     },
@@ -68,6 +68,10 @@ impl EventLog for HaltingStore {
     async fn commit(&self, transaction: MemoryTransaction) -> Result<()> {
         self.inner.commit(transaction).await
     }
+    async fn flushes(&self) -> Result<bool> {
+        self.inner.flushes().await
+    }
+
     async fn rollback(&self, transaction: MemoryTransaction) -> Result<()> {
         self.inner.rollback(transaction).await
     }
@@ -128,6 +132,27 @@ impl SubscriptionStore for HaltingStore {
     }
     async fn forget(&self, handler: &str, dead_letters: bool) -> Result<Forgotten> {
         self.inner.forget(handler, dead_letters).await
+    }
+}
+
+impl Inbox for HaltingStore {
+    async fn received(&self, handler: &str, events: &[EventId]) -> Result<Vec<EventId>> {
+        self.inner.received(handler, events).await
+    }
+    async fn note_received(&self, handler: &str, events: &[EventId]) -> Result<()> {
+        self.inner.note_received(handler, events).await
+    }
+    async fn receive_in(&self, connection: &mut MemoryConnection, handler: &str, event: EventId) -> Result<bool> {
+        self.inner.receive_in(connection, handler, event).await
+    }
+    async fn receive_once(&self, handler: &str, event: EventId) -> Result<OnceClaim> {
+        self.inner.receive_once(handler, event).await
+    }
+    async fn forget_received(&self, handler: &str, events: &[EventId]) -> Result<()> {
+        self.inner.forget_received(handler, events).await
+    }
+    async fn trim_received(&self, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        self.inner.trim_received(before, limit).await
     }
 }
 

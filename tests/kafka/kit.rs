@@ -19,7 +19,8 @@ use domain_events::{
 /// How long something may take to happen; nothing depends on how long it does.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(crate) const OPTIONS: &str = "prefix=lib&session_timeout_ms=2000&publish_timeout_ms=3000";
+/// The mock waits three seconds for more members before a group begins; a session must outlast that.
+pub(crate) const OPTIONS: &str = "prefix=lib&session_timeout_ms=4000&publish_timeout_ms=3000";
 
 pub(crate) struct Stage {
     pub(crate) broker: KafkaMock,

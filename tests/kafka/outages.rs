@@ -52,7 +52,7 @@ async fn an_outage_is_told_once_and_what_is_unsettled_comes_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_publisher_does_not_go_on_behind_the_back_of_the_next() {
     let broker = KafkaMock::start();
-    let transport = connect(&broker.url("prefix=lib&publish_timeout_ms=60000&session_timeout_ms=2000")).unwrap();
+    let transport = connect(&broker.url("prefix=lib&publish_timeout_ms=60000&session_timeout_ms=4000")).unwrap();
     let stage = crate::kit::Stage { broker, transport };
     let inbound = ensured(&stage, &subscription("notes.mirror", &["CardMoved"])).await;
     let mut publisher = stage.transport.publisher().await.unwrap();

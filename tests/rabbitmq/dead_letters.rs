@@ -5,7 +5,9 @@ use domain_events::{
     transport::record::{Epitaph, Fate, Incoming, Settlement},
 };
 
-use super::stage::{body, message, nothing_comes, publish, receive, settle, subscription, transport, transport_with, within};
+use super::stage::{
+    body, message, nothing_comes, publish, receive, settle, subscription, transport, transport_with, within,
+};
 
 fn epitaph() -> Epitaph {
     Epitaph { reason: DeadReason::Permanent, error: "no such card: ✗".to_owned(), attempts: 3 }

@@ -1,12 +1,14 @@
 //! What is published comes out as it was, in order, and again until it is settled.
 
 use domain_events::{
-    EventId, ErrorKind,
+    ErrorKind, EventId,
     event::key_of,
     transport::record::{Content, Fate, Outgoing},
 };
 
-use super::stage::{body, message, nothing_comes, publish, receive, settle, subscription, transport, transport_with, within};
+use super::stage::{
+    body, message, nothing_comes, publish, receive, settle, subscription, transport, transport_with, within,
+};
 
 #[tokio::test]
 async fn a_message_arrives_as_it_was_published_in_both_modes() {

@@ -1,6 +1,10 @@
 //! What a subscription gets: exactly its events, from when it exists, however often and by how many it is ensured.
 
-use domain_events::{ErrorKind, testkit::server::RabbitServer, transport::{connect, record::Fate}};
+use domain_events::{
+    ErrorKind,
+    testkit::server::RabbitServer,
+    transport::{connect, record::Fate},
+};
 
 use super::stage::{body, message, nothing_comes, publish, receive, settle, subscription, transport, within};
 
@@ -50,7 +54,8 @@ async fn ensuring_loses_and_doubles_nothing_that_is_published_meanwhile() {
     let mut wanted = subscription("feeds.show", &["CardAdded"]);
     wanted.partitions = 4;
     within(transport.ensure(&wanted)).await.unwrap();
-    let messages: Vec<_> = (0..1_000).map(|number| message("CardAdded", &format!("c{}", number % 16), number)).collect();
+    let messages: Vec<_> =
+        (0..1_000).map(|number| message("CardAdded", &format!("c{}", number % 16), number)).collect();
     let publishing = async {
         let mut publisher = transport.publisher().await.unwrap();
         for part in messages.chunks(20) {
@@ -71,8 +76,7 @@ async fn ensuring_loses_and_doubles_nothing_that_is_published_meanwhile() {
         got.extend(some.iter().map(body));
     }
     got.sort();
-    let mut expected: Vec<_> =
-        messages.iter().map(|m| String::from_utf8(m.content.body().to_vec()).unwrap()).collect();
+    let mut expected: Vec<_> = messages.iter().map(|m| String::from_utf8(m.content.body().to_vec()).unwrap()).collect();
     expected.sort();
     assert_eq!(got, expected);
     assert!(nothing_comes(&*transport, &*inbound).await);

@@ -1,6 +1,10 @@
 //! Delivering what there is and no more: for batch programs, migrations and small examples.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Context, key};
 use crate::{
@@ -16,6 +20,9 @@ use crate::{
 /// Looks again after this time even if nothing was written: another process may do the work.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// For so many times as long as a look took, there is none: with much to do, every look costs what the work needs.
+const REST: u32 = 5;
+
 /// Resolves when these handlers have done everything that is in the log at this moment.
 pub(super) async fn drained<S: Store>(
     context: &Context<S>,
@@ -25,9 +32,11 @@ pub(super) async fn drained<S: Store>(
     let head = context.store.head().await?.after;
     loop {
         progress.clear();
+        let begun = Instant::now();
         if is_done(context, handlers, head).await? {
             return Ok(());
         }
+        tokio::time::sleep(begun.elapsed() * REST).await;
         // Whichever comes first; a ring that is missed is made up for by the next look.
         let _ = tokio::time::timeout(LOOK, progress.heard()).await;
     }

@@ -173,13 +173,24 @@ impl<S: Store> Node<S> {
                 held.order(|orders| orders.stop = true);
             }
         }
+        let (mut claimed, mut outcome) = (Vec::new(), Ok(()));
         for (id, owner) in owners {
             let ours = plan.get(&id) == Some(&self.row.id);
             if ours && owner.is_none() && !self.held.contains_key(&id) {
-                self.claim(&id).await?;
+                match self.claim(&id).await {
+                    Ok(subscription) => claimed.extend(subscription),
+                    Err(error) => {
+                        outcome = Err(error);
+                        break;
+                    }
+                }
             }
         }
-        Ok(())
+        // All at once: those that stand at one place share what is read from there only if none has gone ahead.
+        for (subscription, orders) in claimed {
+            self.begin(subscription, orders);
+        }
+        outcome
     }
 
     /// Reads the subscriptions, and offers to run those handlers that are stored in this program's number of partitions:
@@ -209,23 +220,23 @@ impl<S: Store> Node<S> {
         self.handlers.get(&id.handler).is_none_or(|wired| id.partition < wired.options.partitions)
     }
 
-    async fn claim(&mut self, id: &SubscriptionId) -> Result<()> {
-        let Some(wired) = self.handlers.get(&id.handler) else { return Ok(()) };
+    /// Takes a subscription, if nobody else has.
+    async fn claim(&self, id: &SubscriptionId) -> Result<Option<(Subscription<S>, watch::Sender<Orders>)>> {
+        let Some(wired) = self.handlers.get(&id.handler) else { return Ok(None) };
         let held_until = Instant::now() + self.context.config.lease;
         let Some(claim) = self.context.store.claim(&self.row.id, id, self.context.config.lease).await? else {
-            return Ok(());
+            return Ok(None);
         };
         fault::point("claim.after");
         // Nobody can change the number of partitions from now on, but somebody may have, a moment ago.
         let states = self.context.store.subscriptions().await;
         if !states.as_ref().is_ok_and(|states| fits(wired, states)) {
             self.context.store.release(&claim.lease).await?;
-            return states.map(|_| ());
+            return states.map(|_| None);
         }
         tracing::debug!(subscription = %id, fence = claim.lease.fence, "subscription taken");
         let Claim { paused, revision, .. } = claim;
         let (orders, receiver) = watch::channel(Orders { stop: false, lost: false, paused, revision, held_until });
-        let lease = claim.lease.clone();
         let subscription = Subscription {
             context: Arc::clone(&self.context),
             tail: Arc::clone(&self.tail),
@@ -234,10 +245,15 @@ impl<S: Store> Node<S> {
             claim,
             orders: receiver,
         };
+        Ok(Some((subscription, orders)))
+    }
+
+    fn begin(&mut self, subscription: Subscription<S>, orders: watch::Sender<Orders>) {
+        let lease = subscription.claim.lease.clone();
+        let id = lease.subscription.clone();
         let task = self.tasks.spawn(subscription.run());
         self.names.insert(task.id(), id.clone());
-        self.held.insert(id.clone(), Held { lease, orders });
-        Ok(())
+        self.held.insert(id, Held { lease, orders });
     }
 
     /// Looks whether a person paused, resumed, redrove or discarded.

@@ -39,7 +39,7 @@ mod tests {
         DomainEvents, EventId,
         store::{
             SubscriptionStore,
-            record::{Checkpoint, NewSubscription, NodeId, OnceClaim, Position, SubscriptionId},
+            record::{Checkpoint, NewSubscription, NodeId, OnceClaim, Position, StartAt, SubscriptionId},
         },
     };
 
@@ -48,7 +48,7 @@ mod tests {
         let events = DomainEvents::builder().without_linked().build()?;
         let store = events.store();
         let id = SubscriptionId { handler: Arc::from("a.a"), partition: 0 };
-        let wanted = NewSubscription { id: id.clone(), partitions: 1, aliases: Vec::new(), from_head: false };
+        let wanted = NewSubscription { id: id.clone(), partitions: 1, aliases: Vec::new(), start: StartAt::Beginning };
         store.ensure(&[wanted]).await?;
         let minute = std::time::Duration::from_secs(60);
         let lease = store.claim(&NodeId("n".into()), &id, minute).await?.expect("nobody holds it").lease;

@@ -15,8 +15,10 @@ use crate::{
     store::{Store, record::Position},
 };
 
-/// How many pages are kept for subscriptions that come by a little later.
-const PAGES: usize = 4;
+/// How many pages are kept for subscriptions that come by a little later, or are a little slower: one that finds its
+/// next page gone reads for itself from then on, until it has caught up. As long as they hold [`KEPT_BYTES`] at most.
+const PAGES: usize = 32;
+const KEPT_BYTES: usize = 16 * 1024 * 1024;
 /// About how many bytes of payload a page should hold: large events make short pages.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -52,6 +54,8 @@ pub(super) struct TailPage {
     from: Position,
     pub(super) events: Vec<(Arc<TailEvent>, Position)>,
     pub(super) end: Position,
+    /// Of payloads.
+    bytes: usize,
 }
 
 /// The reader that all subscriptions of a node share.
@@ -100,11 +104,13 @@ impl<S: Store> Tail<S> {
             return Ok(None);
         }
         state.limit = next_limit(&page.events, state.limit, self.context.config.batch);
+        let bytes = page.events.iter().map(|event| event.payload.len()).sum();
         let events = page.events.into_iter().map(TailEvent::new).zip(page.resume).collect();
-        let page = Arc::new(TailPage { from: after.clone(), events, end: page.end });
+        let page = Arc::new(TailPage { from: after.clone(), events, end: page.end, bytes });
         state.pages.push_back(Arc::clone(&page));
-        if state.pages.len() > PAGES {
-            state.pages.pop_front();
+        let mut bytes: usize = state.pages.iter().map(|page| page.bytes).sum();
+        while state.pages.len() > PAGES || (bytes > KEPT_BYTES && state.pages.len() > 1) {
+            bytes -= state.pages.pop_front().map_or(0, |page| page.bytes);
         }
         Ok(Some(page))
     }

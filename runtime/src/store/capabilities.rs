@@ -14,13 +14,22 @@ pub struct Capabilities {
     pub several_processes: bool,
     /// Two transactions can be open for writing at a time, so a late commit can stand before an early one.
     pub concurrent_writers: bool,
+    /// Retention removes the log in pieces of many events: one that is old enough stays until all of its piece can go.
+    pub retains_pieces: bool,
 }
 
 impl Capabilities {
     /// A store that can do none of it.
     #[must_use]
     pub const fn none(name: &'static str) -> Self {
-        Self { name, durable: false, transactional: false, several_processes: false, concurrent_writers: false }
+        Self {
+            name,
+            durable: false,
+            transactional: false,
+            several_processes: false,
+            concurrent_writers: false,
+            retains_pieces: false,
+        }
     }
 }
 

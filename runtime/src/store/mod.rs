@@ -129,7 +129,8 @@ pub trait EventLog: Send + Sync + 'static {
     /// Removes at most `limit` events recorded before a time that lie behind every subscription's position and that no
     /// parked delivery or dead letter refers to, and at most `limit` marks of what is not delivered again; returns how many
     /// of one kind there were at most, so that with `limit` there may be more. What remains of an aggregate is its last
-    /// version, so that its next event still has to be its successor.
+    /// version, so that its next event still has to be its successor. A store that removes events in larger pieces removes
+    /// a piece when all of it can go, and may say `limit` when more is gone.
     fn trim(&self, before: DateTime<Utc>, limit: usize) -> impl Future<Output = Result<usize>> + Send;
 }
 

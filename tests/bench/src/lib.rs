@@ -106,18 +106,33 @@ pub fn compare(
         times.1.push(ours);
     }
     group.finish();
-    ratios.sort_by(f64::total_cmp);
-    times.0.sort_by(f64::total_cmp);
-    times.1.sort_by(f64::total_cmp);
-    let middle = ROUNDS / 2;
+    let (base, ours, ratio) = (Spread::of(times.0), Spread::of(times.1), Spread::of(ratios));
     println!(
-        "\n| {title} | {base_name} {} | {ours_name} {} | ratio {:.2} ({:.2} to {:.2}) | goal {goal} |\n",
-        nanos(times.0[middle]),
-        nanos(times.1[middle]),
-        ratios[middle],
-        ratios[0],
-        ratios[ROUNDS - 1]
+        "\n| {title} | {base_name} {} | {ours_name} {} | ratio {ratio} | goal {goal} |\n",
+        nanos(base.middle),
+        nanos(ours.middle),
     );
+}
+
+/// What was measured several times: printed as the median, with the least and the greatest beside it.
+pub struct Spread {
+    pub least: f64,
+    pub middle: f64,
+    pub greatest: f64,
+}
+
+impl Spread {
+    pub fn of(mut values: Vec<f64>) -> Self {
+        values.sort_by(f64::total_cmp);
+        let last = values.len() - 1;
+        Self { least: values[0], middle: values[last / 2], greatest: values[last] }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2} ({:.2} to {:.2})", self.middle, self.least, self.greatest)
+    }
 }
 
 /// The median, in nanoseconds, that criterion has just written down.

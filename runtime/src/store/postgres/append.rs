@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sqlx::{PgConnection, Row, postgres::PgDatabaseError};
+use sqlx::{
+    PgConnection, Row,
+    postgres::{PgDatabaseError, PgQueryResult},
+};
 use uuid::Uuid;
 
 use super::{
     PostgresStore,
     error::{Context, code, from_sqlx},
-    json,
+    insert, json,
     row::time,
 };
 use crate::{
@@ -20,45 +23,6 @@ use crate::{
     },
 };
 
-/// The last version of the aggregate in `a`.
-macro_rules! last_version {
-    () => {
-        "greatest(coalesce((SELECT max(l.aggregate_version)
-                              FROM @.event_log l
-                             WHERE l.aggregate_type = a.type AND l.aggregate_id = a.id
-                               AND l.aggregate_version IS NOT NULL), 0),
-                  coalesce((SELECT s.version
-                              FROM @.event_stream s
-                             WHERE s.aggregate_type = a.type AND s.aggregate_id = a.id), 0))"
-    };
-}
-
-/// Writes all events, in their order, or none where one aggregate is not at the version before its first event: that is
-/// a conflict, and the application's transaction is still whole.
-const APPEND: &str = concat!(
-    "INSERT INTO @.event_log
-            (id, aggregate_type, aggregate_id, aggregate_version, event_name, event_version, occurred_at,
-             correlation_id, causation_id, trace, payload)
-     SELECT e.id, e.aggregate_type, e.aggregate_id, e.aggregate_version, e.event_name, e.event_version, e.occurred_at,
-            e.correlation_id, e.causation_id, e.trace, e.payload::json
-       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::timestamptz[],
-                   $8::uuid[], $9::uuid[], $10::text[], $11::text[])
-            WITH ORDINALITY
-         AS e (id, aggregate_type, aggregate_id, aggregate_version, event_name, event_version, occurred_at,
-               correlation_id, causation_id, trace, payload, place)
-      WHERE NOT EXISTS (SELECT 1
-                          FROM unnest($12::text[], $13::text[], $14::bigint[]) AS a (type, id, expected)
-                         WHERE a.expected <> ",
-    last_version!(),
-    ") ORDER BY e.place"
-);
-
-const LAST_VERSIONS: &str = concat!(
-    "SELECT ",
-    last_version!(),
-    " FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a (type, id, place) ORDER BY a.place"
-);
-
 impl PostgresStore {
     pub(super) async fn append_events(&self, connection: &mut PgConnection, events: &[Envelope]) -> Result<()> {
         if events.is_empty() {
@@ -67,26 +31,11 @@ impl PostgresStore {
             return Ok(());
         }
         let payloads = checked(events)?;
-        let heads = heads(events)?;
-        let metas = || events.iter().map(|event| &event.meta);
-        let appended = self
-            .query(APPEND)
-            .bind(metas().map(|meta| meta.id.as_uuid()).collect::<Vec<_>>())
-            .bind(metas().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
-            .bind(metas().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
-            .bind(metas().map(|meta| meta.aggregate_version.map(u64::cast_signed)).collect::<Vec<_>>())
-            .bind(metas().map(|meta| &*meta.name).collect::<Vec<_>>())
-            .bind(metas().map(|meta| i64::from(meta.version)).collect::<Vec<_>>())
-            .bind(metas().map(|meta| time(meta.occurred_at)).collect::<Vec<_>>())
-            .bind(metas().map(|meta| meta.correlation_id).collect::<Vec<_>>())
-            .bind(metas().map(|meta| meta.causation_id).collect::<Vec<_>>())
-            .bind(metas().map(|meta| meta.trace.as_deref()).collect::<Vec<_>>())
-            .bind(payloads)
-            .bind(heads.iter().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
-            .bind(heads.iter().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
-            .bind(heads.iter().map(|meta| expected_version(meta).map(u64::cast_signed)).collect::<Vec<_>>())
-            .execute(&mut *connection)
-            .await;
+        let (heads, lasts) = heads(events)?;
+        let appended = match (events, &*payloads, &*heads) {
+            ([event], [payload], []) => self.insert_one(connection, &event.meta, payload).await,
+            _ => self.insert(connection, events, payloads, &heads, lasts).await,
+        };
         match appended {
             Ok(done) if done.rows_affected() > 0 => Ok(()),
             Ok(_) => {
@@ -97,10 +46,72 @@ impl PostgresStore {
         }
     }
 
+    async fn insert_one(
+        &self,
+        connection: &mut PgConnection,
+        meta: &EventMeta,
+        payload: &str,
+    ) -> Result<PgQueryResult, sqlx::Error> {
+        self.query(insert::ONE)
+            .bind(meta.id.as_uuid())
+            .bind(&*meta.aggregate_type)
+            .bind(meta.aggregate_id.as_str())
+            .bind(meta.aggregate_version.map(u64::cast_signed))
+            .bind(&*meta.name)
+            .bind(i64::from(meta.version))
+            .bind(time(meta.occurred_at))
+            .bind(meta.correlation_id)
+            .bind(meta.causation_id)
+            .bind(meta.trace.as_deref())
+            .bind(payload)
+            .execute(connection)
+            .await
+    }
+
+    async fn insert(
+        &self,
+        connection: &mut PgConnection,
+        events: &[Envelope],
+        payloads: Vec<&str>,
+        heads: &[&EventMeta],
+        lasts: Vec<i64>,
+    ) -> Result<PgQueryResult, sqlx::Error> {
+        let metas = || events.iter().map(|event| &event.meta);
+        let guarded_by_stream = self.shared.partitioning.events().is_some();
+        let statement = match guarded_by_stream {
+            _ if heads.is_empty() => insert::UNGUARDED,
+            true => insert::GUARDED_BY_STREAM,
+            false => insert::GUARDED,
+        };
+        let mut query = self
+            .query(statement)
+            .bind(metas().map(|meta| meta.id.as_uuid()).collect::<Vec<_>>())
+            .bind(metas().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
+            .bind(metas().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
+            .bind(metas().map(|meta| meta.aggregate_version.map(u64::cast_signed)).collect::<Vec<_>>())
+            .bind(metas().map(|meta| &*meta.name).collect::<Vec<_>>())
+            .bind(metas().map(|meta| i64::from(meta.version)).collect::<Vec<_>>())
+            .bind(metas().map(|meta| time(meta.occurred_at)).collect::<Vec<_>>())
+            .bind(metas().map(|meta| meta.correlation_id).collect::<Vec<_>>())
+            .bind(metas().map(|meta| meta.causation_id).collect::<Vec<_>>())
+            .bind(metas().map(|meta| meta.trace.as_deref()).collect::<Vec<_>>())
+            .bind(payloads);
+        if !heads.is_empty() {
+            query = query
+                .bind(heads.iter().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
+                .bind(heads.iter().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
+                .bind(heads.iter().map(|meta| expected_version(meta).map(u64::cast_signed)).collect::<Vec<_>>());
+            if guarded_by_stream {
+                query = query.bind(lasts);
+            }
+        }
+        query.execute(connection).await
+    }
+
     /// The last version of each aggregate, 0 where it has none.
     async fn last_versions(&self, connection: &mut PgConnection, heads: &[&EventMeta]) -> Result<Vec<u64>> {
         let rows = self
-            .query(LAST_VERSIONS)
+            .query(insert::LAST_VERSIONS)
             .bind(heads.iter().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
             .bind(heads.iter().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
             .fetch_all(connection)
@@ -118,16 +129,19 @@ impl PostgresStore {
             && let Some(refusal) =
                 error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
         {
-            if refusal.constraint() == Some("event_log_stream") {
+            // The latter guards them in a log with partitions.
+            if matches!(refusal.constraint(), Some("event_log_stream" | "event_stream_pkey")) {
                 let actual = match self.own().await {
                     Ok(mut own) => self.last_versions(&mut own, heads).await.unwrap_or_default(),
                     Err(_) => Vec::new(),
                 };
                 return stale(heads, &actual);
             }
+            // Each partition has a constraint of its own.
+            let is_ours = refusal.constraint().is_some_and(|name| name.starts_with("event_log_"));
             let detail = refusal.detail().unwrap_or_default();
             let known = events.iter().find(|event| detail.contains(&event.meta.id.to_string()));
-            if let (Some("event_log_id"), Some(event)) = (refusal.constraint(), known) {
+            if let (true, Some(event)) = (is_ours, known) {
                 return duplicate(&event.meta);
             }
         }
@@ -162,8 +176,8 @@ fn checked(events: &[Envelope]) -> Result<Vec<&str>> {
         .collect()
 }
 
-/// The first event of each aggregate that has versions; the others must follow without a gap.
-fn heads(events: &[Envelope]) -> Result<Vec<&EventMeta>> {
+/// The first event of each aggregate that has versions, and its last version; the others must follow without a gap.
+fn heads(events: &[Envelope]) -> Result<(Vec<&EventMeta>, Vec<i64>)> {
     let mut heads = Vec::new();
     let mut last = BTreeMap::<AggregateKey, u64>::new();
     for meta in events.iter().map(|event| &event.meta) {
@@ -174,7 +188,9 @@ fn heads(events: &[Envelope]) -> Result<Vec<&EventMeta>> {
             Some(_) => {}
         }
     }
-    Ok(heads)
+    let lasts =
+        heads.iter().map(|meta| last.get(&AggregateKey::from(*meta)).copied().unwrap_or(0).cast_signed()).collect();
+    Ok((heads, lasts))
 }
 
 /// The error for the first aggregate that is not where it should be. Versions that are not known, or have changed since,

@@ -15,6 +15,7 @@ use sqlx::{
 use super::{
     PostgresOptions, PostgresStore, Shared,
     error::{Context, from_sqlx},
+    partition::Partitioning,
     wake::Wake,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -135,6 +136,7 @@ impl PostgresStore {
                 prefix,
                 options,
                 schema_found: AtomicU32::new(0),
+                partitioning: Partitioning::default(),
                 last_target: Mutex::new(None),
             }),
         };
@@ -152,6 +154,10 @@ impl PostgresStore {
         if self.schema_version().found == self.schema_version().needed {
             self.check_sequence().await?;
             self.settle().await?;
+            // A role that may not make any can still append, and learns of it in time.
+            if let Err(error) = self.keep_partitions().await {
+                tracing::warn!(%error, "can't make partitions of the event log ahead of use; housekeeping tries again");
+            }
         }
         Ok(())
     }
@@ -168,12 +174,16 @@ impl PostgresStore {
 
     /// A transaction on one of the store's own connections.
     pub(super) async fn own_transaction(&self) -> Result<Transaction<'static, Postgres>> {
+        self.own_begin().await.context(self)
+    }
+
+    /// The same, for whoever looks at what the server says.
+    pub(super) async fn own_begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         let own = &self.shared.own;
         match self.shared.options.prepares() {
             true => own.begin().await,
             false => own.begin_with(BEGIN_POOLED).await,
         }
-        .context(self)
     }
 }
 

@@ -30,6 +30,7 @@ impl EventLog for PostgresStore {
             transactional: true,
             several_processes: true,
             concurrent_writers: true,
+            retains_pieces: self.shared.partitioning.events().is_some(),
             ..Capabilities::none("postgres")
         }
     }
@@ -72,6 +73,7 @@ impl EventLog for PostgresStore {
     async fn commit(&self, transaction: Self::Transaction) -> Result<()> {
         transaction.commit().await.context(self)?;
         self.announce();
+        self.tend_partitions();
         Ok(())
     }
 

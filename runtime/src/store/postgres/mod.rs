@@ -1,9 +1,10 @@
 //! The store in a PostgreSQL database: many processes, and many transactions that write at a time.
 //!
 //! `options` and `connect` find the server, `schema` its tables, `server` what has happened to it meanwhile. `log`,
-//! `subscription` and `dead_letter` are the store's traits; `append`, `read`, `wake`, `trim`, `lease`, `checkpoint`,
-//! `inbox` and `forget` do their longer work. `place` is a position, `snapshot` what it is made of; `row` reads rows, `json` checks
-//! payloads, `error` says what PostgreSQL complains about.
+//! `subscription` and `dead_letter` are the store's traits; `append` (by the statements of `insert`), `read`, `wake`,
+//! `trim`, `lease`, `checkpoint`, `inbox` and `forget` do their longer work; `partition` and `retire` add and drop
+//! partitions where the log has some. `place` is a position, `snapshot` what it is made of; `row` reads rows, `json`
+//! checks payloads, `error` says what PostgreSQL complains about.
 //!
 //! In the statements here `@.` stands for the schema of the store's tables.
 
@@ -15,13 +16,16 @@ mod ensure;
 mod error;
 mod forget;
 mod inbox;
+mod insert;
 mod json;
 mod lease;
 mod log;
 mod options;
+mod partition;
 mod place;
 mod read;
 mod received;
+mod retire;
 mod row;
 mod schema;
 mod server;
@@ -64,6 +68,7 @@ struct Shared {
     /// The schema, quoted, with the dot behind it.
     prefix: String,
     schema_found: std::sync::atomic::AtomicU32,
+    partitioning: partition::Partitioning,
     wake: wake::Wake,
     /// The target of the window that was opened last: see `read`.
     last_target: std::sync::Mutex<Option<(chrono::DateTime<chrono::Utc>, place::Target)>>,

@@ -21,6 +21,7 @@ pub struct PostgresOptions {
     notifications: bool,
     prepared_statements: bool,
     migrate: bool,
+    partition_events: Option<u32>,
 }
 
 impl PostgresOptions {
@@ -36,6 +37,7 @@ impl PostgresOptions {
             notifications: true,
             prepared_statements: true,
             migrate: true,
+            partition_events: None,
         }
     }
 
@@ -117,6 +119,30 @@ impl PostgresOptions {
         self.migrate = migrate;
         self
     }
+
+    /// Makes the log with partitions of so many events each (1 at least), which
+    /// [`retain`](crate::Builder::retain) drops whole, where it deletes rows by default. For a log that
+    /// outgrows deleting: a partition goes at once, and leaves nothing for `VACUUM`.
+    ///
+    /// Choose the number so that about 30 partitions are kept: each look for new events asks all of them, and takes
+    /// 0.8 to 1.0 ms with 30, against 0.1 ms without partitions. An event goes with its partition: when all of it is old
+    /// enough, behind every subscription, and nothing in it is parked or a dead letter.
+    ///
+    /// What differs from a log without partitions: every append of an aggregate with versions writes its last version
+    /// into `event_stream`, which guards them (so must other programs that insert into `event_log`); and an event id is
+    /// refused a second time within a partition, not across all of them. The ids that the framework gives are unique,
+    /// and a commit whose answer was lost is looked up in all partitions before it is repeated.
+    ///
+    /// Partitions are made ahead by the processors' housekeeping, and after commits; events for which there is none go
+    /// to a partition for the rest. The program's role must own the tables for it.
+    ///
+    /// This says how [`migrate`](super::PostgresStore::migrate) makes the log; one that exists stays as it is, and
+    /// [`partition_sql`](super::PostgresStore::partition_sql) changes it.
+    #[must_use]
+    pub fn partition_events(mut self, events: u32) -> Self {
+        self.partition_events = Some(events.max(1));
+        self
+    }
 }
 
 impl Default for PostgresOptions {
@@ -152,6 +178,10 @@ impl PostgresOptions {
 
     pub(super) fn prepares(&self) -> bool {
         self.prepared_statements
+    }
+
+    pub(super) fn partitions(&self) -> Option<u32> {
+        self.partition_events
     }
 
     pub(super) fn migrates(&self) -> bool {

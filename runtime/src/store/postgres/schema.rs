@@ -16,6 +16,10 @@ use crate::{
 /// One script per version, in order.
 const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/postgres/0001_event_log.sql")];
 
+/// What gives the log partitions, with so many events in each.
+const PARTITIONS: &str = include_str!("../../../migrations/postgres/partitions.sql");
+const PARTITION_EVENTS: &str = "bigint := 1000000;";
+
 /// The version this code needs.
 const NEEDED: u32 = MIGRATIONS.len() as u32;
 
@@ -38,6 +42,21 @@ impl PostgresStore {
         &MIGRATIONS
     }
 
+    /// The script that gives the log partitions of so many events each (see
+    /// [`partition_events`](super::PostgresOptions::partition_events)), for a migration tool of your own, and for a log that
+    /// has events already: to be run in one transaction after those of [`migration_sql`](Self::migration_sql), with the
+    /// same schema first in `search_path`, while no program is at work on it: those that run don't notice.
+    ///
+    /// ```
+    /// use domain_events::PostgresStore;
+    ///
+    /// assert!(PostgresStore::partition_sql(5_000_000).contains("bigint := 5000000;"));
+    /// ```
+    #[must_use]
+    pub fn partition_sql(events: u32) -> String {
+        PARTITIONS.replace(PARTITION_EVENTS, &format!("bigint := {};", events.max(1)))
+    }
+
     /// Brings the tables to the version this code needs; does nothing where they have it. Several processes may do this
     /// at once.
     ///
@@ -48,6 +67,11 @@ impl PostgresStore {
     pub async fn migrate(&self) -> Result<()> {
         self.find_schema().await?;
         if self.schema_version().found == NEEDED {
+            let wanted = self.shared.options.partitions().is_some();
+            if wanted && self.shared.partitioning.events().is_none() {
+                tracing::warn!(place = %self.shared.place, "the event log exists, and stays without partitions; \
+                    `PostgresStore::partition_sql` is the script that gives it some");
+            }
             return Ok(());
         }
         let schema = self.shared.prefix.trim_end_matches('.');
@@ -70,9 +94,13 @@ impl PostgresStore {
         for migration in MIGRATIONS.iter().skip(found as usize) {
             sqlx::raw_sql(*migration).execute(&mut *transaction).await.map_err(|error| self.not_migrated(error))?;
         }
+        // Not those of another process that has been faster.
+        if let Some(events) = self.shared.options.partitions().filter(|_| found == 0) {
+            let script = sqlx::AssertSqlSafe(Self::partition_sql(events));
+            sqlx::raw_sql(script).execute(&mut *transaction).await.map_err(|error| self.not_migrated(error))?;
+        }
         transaction.commit().await.context(self)?;
-        self.shared.schema_found.store(NEEDED, Ordering::Relaxed);
-        Ok(())
+        self.find_schema().await
     }
 
     /// Waits for other processes that start.
@@ -110,11 +138,15 @@ impl PostgresStore {
             return Ok(0);
         }
         let row = self
-            .query("SELECT value FROM @.event_meta WHERE key = 'schema_version'")
-            .fetch_optional(connection)
+            .query(
+                "SELECT (SELECT value FROM @.event_meta WHERE key = 'schema_version'),
+                        (SELECT value FROM @.event_meta WHERE key = 'partition_events')",
+            )
+            .fetch_one(connection)
             .await
             .context(self)?;
-        let version: Option<i64> = row.map(|row| row.try_get(0)).transpose().context(self)?;
+        let version: Option<i64> = row.try_get(0).context(self)?;
+        self.shared.partitioning.set(row.try_get::<Option<i64>, _>(1).context(self)?.unwrap_or(0));
         Ok(version.and_then(|version| u32::try_from(version).ok()).unwrap_or(0))
     }
 

@@ -7,6 +7,7 @@ use sqlx::{PgConnection, Row, postgres::PgRow};
 use super::{
     PostgresStore,
     error::Context,
+    partition::distance,
     place::{Place, Target},
     snapshot::Snapshot,
 };
@@ -23,9 +24,10 @@ use crate::{
 };
 
 /// Lag is counted up to here; further off, the distance to the end of the log is near enough.
-const COUNTED: i64 = 10_000;
+const COUNTED: i64 = 1_000;
 
-/// Between windows, what is not seen is found by transaction; within one, by position, and what came late.
+/// Between windows, what is not seen is found by transaction; within one, by position, and what came late. By position in
+/// its order: else all that stands behind is looked up before the first is counted.
 const STATES: &str = "
     SELECT s.position, s.seen::text, s.target::text, s.target_head, s.target_wide,
            s.handler,
@@ -45,10 +47,12 @@ const STATES: &str = "
                     LIMIT $1) ahead)
            ELSE
                (SELECT count(*) FROM (
-                   SELECT 1
-                     FROM @.event_log e
-                    WHERE e.position > s.position
-                      AND NOT @.event_is_done(e.position, e.tx, e.epoch, m.value, s.position, s.seen, s.target)
+                   (SELECT 1
+                      FROM @.event_log e
+                     WHERE e.position > s.position
+                       AND NOT @.event_is_done(e.position, e.tx, e.epoch, m.value, s.position, s.seen, s.target)
+                     ORDER BY e.position
+                     LIMIT $1)
                     UNION ALL
                    SELECT 1
                      FROM @.event_log e
@@ -176,7 +180,7 @@ fn state(row: &PgRow) -> Result<SubscriptionState, sqlx::Error> {
         partition: u16::try_from(partition).unwrap_or(u16::MAX),
     };
     let (counted, head): (i64, i64) = (row.try_get(10)?, row.try_get(13)?);
-    let lag = if counted > COUNTED { counted.max(head - place.after) } else { counted };
+    let lag = if counted > COUNTED { counted.max(distance(place.after, head)) } else { counted };
     Ok(SubscriptionState {
         owner: row.try_get::<Option<&str>, _>(7)?.map(|owner| NodeId(owner.into())),
         paused: row.try_get(8)?,

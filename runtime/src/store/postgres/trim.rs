@@ -62,6 +62,18 @@ const OLD_MARKS: &str = "
 
 impl PostgresStore {
     pub(super) async fn trim_events(&self, before: DateTime<Utc>, limit: usize) -> Result<usize> {
+        if self.shared.partitioning.events().is_none() {
+            return self.delete_events(before, limit).await;
+        }
+        self.keep_partitions().await?;
+        let gone = self.retire_partitions(before, limit).await?;
+        let mut own = self.own().await?;
+        let marks = self.query(OLD_MARKS).bind(limited(limit)).execute(&mut *own).await.context(self)?;
+        own.done().await.context(self)?;
+        Ok(gone.max(usize::try_from(marks.rows_affected()).unwrap_or(limit)))
+    }
+
+    async fn delete_events(&self, before: DateTime<Utc>, limit: usize) -> Result<usize> {
         let mut transaction = self.own_transaction().await?;
         // Every process has a broom; one at a time is enough.
         let row = self

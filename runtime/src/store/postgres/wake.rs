@@ -44,6 +44,9 @@ const LOOK: &str = "
       FROM @.event_meta revision, @.event_meta epoch
      WHERE revision.key = 'revision' AND epoch.key = 'epoch'";
 
+/// Waits for no disk: what is told of is committed already, and a message does not outlast a crash of the server anyway.
+const TELL: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, '')";
+
 pub(super) struct Wake {
     /// Rung at a commit in this process, and when another one was heard of.
     rung: Arc<Notify>,
@@ -150,7 +153,7 @@ impl PostgresStore {
             tokio::time::sleep(GATHER).await;
             // A commit from here on is told by the next message.
             telling.store(false, Ordering::SeqCst);
-            let told = sqlx::query("SELECT pg_notify($1, '')").bind(channel.to_string()).execute(&pool).await;
+            let told = sqlx::query(TELL).bind(channel.to_string()).execute(&pool).await;
             if let Err(error) = told {
                 tracing::debug!(%error, "can't tell other processes of a commit; they find it by polling");
             }

@@ -294,6 +294,9 @@ async fn of_a_long_log_the_newest_and_a_spread_are_looked_at<S: Store>(store: S)
     // Not "between": who finds it has looked at more than it may cost.
     assert_eq!(names(10).await?, ["first", "new", "newest", "on the way", "usual"]);
     assert_eq!(names(1).await?, ["first", "newest"]);
+    if store.capabilities().retains_pieces {
+        return Ok(());
+    }
 
     // What retention has removed is not in the way: its place is taken by what comes next.
     let lease = claimed(&store, "a.a").await?;

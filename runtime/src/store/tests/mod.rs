@@ -20,6 +20,20 @@ use crate::{
 /// One test per case and store, so that a failure has a name.
 macro_rules! on_every_store {
     ($($case:ident),* $(,)?) => {
+        on_every_store![rows: $($case),*];
+
+        #[cfg(all(unix, feature = "postgres"))]
+        mod postgres_partitioned {
+            $(
+                #[tokio::test]
+                async fn $case() -> crate::Result<()> {
+                    super::$case(crate::store::postgres::tests::fresh_with_partitions(50).await?).await
+                }
+            )*
+        }
+    };
+    // Where retention removes single events.
+    (rows: $($case:ident),* $(,)?) => {
         mod memory {
             $(
                 #[tokio::test]

@@ -4,6 +4,7 @@ use super::*;
 use crate::ErrorKind;
 
 on_every_store![
+    rows:
     only_old_events_behind_every_subscription_go,
     what_is_parked_or_dead_stays,
     versions_outlive_their_events,

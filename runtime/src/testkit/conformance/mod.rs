@@ -71,6 +71,14 @@ pub use sqlite::SqliteHarness;
 pub use stage::{Act, Seen, Stage};
 #[doc(hidden)]
 pub use suite::Suite;
+#[cfg(all(unix, feature = "kafka"))]
+pub use transport::KafkaHarness;
+#[cfg(all(unix, feature = "nats"))]
+pub use transport::NatsHarness;
+#[cfg(all(unix, feature = "rabbitmq"))]
+pub use transport::RabbitHarness;
+#[cfg(all(unix, feature = "redis"))]
+pub use transport::RedisHarness;
 pub use transport::{Broker, MemoryTransportHarness, TransportHarness};
 #[doc(hidden)]
 pub use transport::{TransportSuite, case as transport_case, run_transport};

@@ -147,6 +147,18 @@ impl RedisServer {
         answer[..read].starts_with(b"+PONG") || answer[..read].starts_with(b"-NOAUTH")
     }
 
+    /// Sends it a command as it is typed, and waits for the answer.
+    ///
+    /// # Panics
+    ///
+    /// If it can't be reached.
+    pub fn command(&self, line: &[u8]) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the server is running");
+        let mut answer = [0; 4096];
+        let read = stream.write_all(line).and_then(|()| stream.read(&mut answer)).expect("the server answers");
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    }
+
     /// The address for everything under a prefix.
     #[must_use]
     pub fn url(&self, prefix: &str) -> String {
@@ -252,8 +264,12 @@ fn certificates(folder: &Path) {
         assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));
     };
     fs::write(folder.join("ext"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n").expect("a file can be written");
-    openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.pem -days 30 -subj /CN=authority");
-    openssl("req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout server.key -out server.csr -subj /CN=server");
+    openssl(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -out ca.pem -days 30 -subj /CN=authority",
+    );
+    openssl(
+        "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout server.key -out server.csr -subj /CN=server",
+    );
     openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 30 -extfile ext");
     // The server does not run as root, and must read its key.
     run(Command::new("chmod").arg("644").arg(folder.join("server.key")));

@@ -30,6 +30,9 @@ const ERROR: &str = "dead-error";
 const ATTEMPTS: &str = "dead-attempts";
 const ORIGIN: &str = "dead-origin";
 
+/// These topics are made with one partition, and what is in a larger one must not lose its order either.
+const ONLY: Option<i32> = Some(0);
+
 /// A topic that keeps the last record of each key, and no tombstone for longer than it must.
 pub(super) const COMPACTED: &[(&str, &str)] = &[("cleanup.policy", "compact")];
 
@@ -48,7 +51,7 @@ pub(super) async fn keep(sender: &Sender, topic: &str, letters: &[Letter]) -> Re
         headers = wire::with(headers, ERROR, &letter.epitaph.error);
         headers = wire::with(headers, ATTEMPTS, &letter.epitaph.attempts.to_string());
         headers = wire::with(headers, ORIGIN, &letter.message.origin);
-        Record { topic, key: &letter.id, headers, body: Some(&letter.message.body) }
+        Record { topic, partition: ONLY, key: &letter.id, headers, body: Some(&letter.message.body) }
     });
     let records: Vec<_> = records.collect();
     sender.send(records.into_iter()).await.map_err(|Unconfirmed { error, .. }| error)
@@ -71,6 +74,7 @@ pub(super) async fn redrive(settings: &Settings, names: &Names, id: &str) -> Res
     blocking(move || Inquirer::new(&made.0, None)?.make(&made.1, 1, &[])).await?;
     let again = Record {
         topic: &names.retry,
+        partition: ONLY,
         key: id,
         headers: wire::headers_again(&letter.message),
         body: Some(&letter.message.body),
@@ -89,7 +93,7 @@ pub(super) async fn discard(settings: &Settings, names: &Names, id: &str) -> Res
 }
 
 async fn bury(sender: &Sender, names: &Names, id: &str) -> Result<bool> {
-    let tombstone = Record { topic: &names.dead, key: id, headers: Default::default(), body: None };
+    let tombstone = Record { topic: &names.dead, partition: ONLY, key: id, headers: Default::default(), body: None };
     sender.send([tombstone].into_iter()).await.map_err(|Unconfirmed { error, .. }| error)?;
     Ok(true)
 }
@@ -110,7 +114,7 @@ fn read(settings: &Settings, topic: &str) -> Result<Vec<DeadMessage>> {
     }
     let consumer = inquirer.consumer();
     consumer.assign(&assignment).map_err(failed)?;
-    let mut found: HashMap<String, ((i64, i32, i64), DeadMessage)> = HashMap::new();
+    let mut found: HashMap<String, ((i32, i64), DeadMessage)> = HashMap::new();
     let mut deadline = Instant::now() + PATIENCE;
     while !left.is_empty() {
         match consumer.poll(Duration::from_millis(100)) {
@@ -120,9 +124,8 @@ fn read(settings: &Settings, topic: &str) -> Result<Vec<DeadMessage>> {
                 match record.payload() {
                     None => drop(found.remove(&id)),
                     Some(_) => {
-                        let time = record.timestamp().to_millis().unwrap_or_default();
                         let letter = letter_of(id.clone(), &record);
-                        found.insert(id, ((time, record.partition(), record.offset()), letter));
+                        found.insert(id, ((record.partition(), record.offset()), letter));
                     }
                 }
             }

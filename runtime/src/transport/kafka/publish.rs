@@ -1,6 +1,9 @@
 //! The way in: one idempotent producer, a window of messages on the way, and an end at the first that fails.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use rdkafka::{
     client::ClientContext,
@@ -33,6 +36,8 @@ const WINDOW_BYTES: usize = 64 << 20;
 /// A record to send. No body is a tombstone.
 pub(super) struct Record<'a> {
     pub(super) topic: &'a str,
+    /// Chosen by the key if not given.
+    pub(super) partition: Option<i32>,
     pub(super) key: &'a str,
     pub(super) headers: OwnedHeaders,
     pub(super) body: Option<&'a [u8]>,
@@ -41,6 +46,7 @@ pub(super) struct Record<'a> {
 /// A producer. After its first failure it sends nothing more.
 pub(super) struct Sender {
     producer: Option<ThreadedProducer<Courier>>,
+    ended: AtomicBool,
     broker: String,
 }
 
@@ -48,19 +54,18 @@ impl Sender {
     pub(super) fn new(settings: &Settings) -> Result<Self> {
         let producer = ThreadedProducer::from_config_and_context(&settings.producer(), Courier::default())
             .map_err(|error| voice::failure("making a producer", &settings.shown, &error, None))?;
-        Ok(Self { producer: Some(producer), broker: settings.shown.clone() })
+        Ok(Self { producer: Some(producer), ended: AtomicBool::new(false), broker: settings.shown.clone() })
     }
 
     /// Sends in this order, and returns when all of it is confirmed or something failed.
     pub(super) async fn send<'a>(&self, records: impl Iterator<Item = Record<'a>> + Send) -> Result<(), Unconfirmed> {
-        let Some(producer) = &self.producer else {
+        let Some(producer) = self.producer.as_ref().filter(|_| !self.ended.load(Relaxed)) else {
             return Err(Unconfirmed::all(Error::new(ErrorKind::Unavailable, "the producer has ended")));
         };
         let mut records = records.peekable();
         let mut confirmed = 0;
         while records.peek().is_some() {
             let batch = Arc::new(Batch::default());
-            let mut refused = None;
             let mut bytes = 0;
             for index in 0..WINDOW {
                 let Some(record) = records.next_if(|_| bytes < WINDOW_BYTES) else { break };
@@ -69,20 +74,27 @@ impl Sender {
                 let base =
                     BaseRecord::with_opaque_to(record.topic, Box::new(Receipt { batch: Arc::clone(&batch), index }));
                 let base = base.key(record.key).headers(record.headers);
+                let base = if let Some(partition) = record.partition { base.partition(partition) } else { base };
                 let base = if let Some(body) = record.body { base.payload(body) } else { base };
                 if let Err((error, _)) = producer.send(base) {
-                    batch.done(index, Err(error.clone()));
-                    refused = Some(error);
+                    batch.done(index, Err(error));
                     break;
                 }
             }
-            let (leading, error) = batch.wait().await;
+            let (leading, error) = batch.wait(|| self.end(producer)).await;
             confirmed += leading;
-            if let Some(error) = error.or(refused) {
+            if let Some(error) = error {
+                self.end(producer);
                 return Err(Unconfirmed { confirmed, error: self.explain(producer, &error) });
             }
         }
         Ok(())
+    }
+
+    /// Sends nothing more: a later message must not overtake the second try of the one that failed.
+    fn end(&self, producer: &ThreadedProducer<Courier>) {
+        self.ended.store(true, Relaxed);
+        producer.purge(PurgeConfig::default().queue().inflight());
     }
 
     fn explain(&self, producer: &ThreadedProducer<Courier>, error: &KafkaError) -> Error {
@@ -117,6 +129,7 @@ impl Publisher for KafkaPublisher {
     fn publish<'a>(&'a mut self, messages: &'a [Outgoing]) -> BoxFuture<'a, Result<(), Unconfirmed>> {
         let records = messages.iter().map(|message| Record {
             topic: &self.topic,
+            partition: None,
             key: &message.key,
             headers: wire::headers_of(message),
             body: Some(message.content.body()),
@@ -128,35 +141,62 @@ impl Publisher for KafkaPublisher {
 /// What became of messages that were sent together.
 #[derive(Default)]
 struct Batch {
-    results: Mutex<Vec<Option<Result<(), KafkaError>>>>,
-    all: Notify,
+    state: Mutex<Results>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Results {
+    /// Whether each is confirmed.
+    confirmed: Vec<bool>,
+    /// So many have neither been confirmed nor failed.
+    left: usize,
+    /// Why the first failed that did.
+    cause: Option<KafkaError>,
 }
 
 impl Batch {
     fn add(&self) {
-        lock(&self.results).push(None);
+        let mut results = lock(&self.state);
+        results.confirmed.push(false);
+        results.left += 1;
     }
 
     fn done(&self, index: usize, result: Result<(), KafkaError>) {
-        if let Some(place) = lock(&self.results).get_mut(index) {
-            *place = Some(result);
+        let mut results = lock(&self.state);
+        results.left = results.left.saturating_sub(1);
+        match result {
+            Ok(()) => {
+                if let Some(confirmed) = results.confirmed.get_mut(index) {
+                    *confirmed = true;
+                }
+            }
+            Err(error) => drop(results.cause.get_or_insert(error)),
         }
-        self.all.notify_one();
+        if results.left == 0 || results.cause.is_some() {
+            self.changed.notify_one();
+        }
     }
 
-    /// Waits for all of them: how many leading ones were confirmed, and the error of the first that was not.
-    async fn wait(&self) -> (usize, Option<KafkaError>) {
+    /// Waits until nothing is left: how many leading ones were confirmed, and why not all. Stops the rest at the first
+    /// that fails.
+    async fn wait(&self, stop: impl Fn()) -> (usize, Option<KafkaError>) {
+        let mut stopped = false;
         loop {
             {
-                let results = lock(&self.results);
-                if results.iter().rev().all(Option::is_some) {
-                    let leading = results.iter().take_while(|result| matches!(result, Some(Ok(())))).count();
-                    let error = results.get(leading).and_then(|result| result.clone()?.err());
-                    return (leading, error);
+                let mut results = lock(&self.state);
+                if results.left == 0 {
+                    let leading = results.confirmed.iter().take_while(|confirmed| **confirmed).count();
+                    return (leading, results.cause.take());
+                }
+                let failed = results.cause.is_some();
+                drop(results);
+                if failed && !std::mem::replace(&mut stopped, true) {
+                    stop();
                 }
             }
             // Bounded by `message.timeout.ms`, and by the purge when the producer is dropped.
-            self.all.notified().await;
+            self.changed.notified().await;
         }
     }
 }

@@ -181,11 +181,16 @@ impl Inbound for AmqpInbound {
     fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>>> {
         Box::pin(async move {
             let mut slot = self.session.lock().await;
+            // Before the look, so that nothing is missed between the two.
+            let closing = self.closing.notified();
             if self.closed.load(Ordering::Acquire) {
                 return Ok(Vec::new());
             }
             if slot.is_none() {
-                *slot = Some(self.new_session().await?);
+                *slot = tokio::select! {
+                    session = self.new_session() => Some(session?),
+                    () = closing => None,
+                };
             }
             let Some(session) = slot.as_mut() else { return Ok(Vec::new()) };
             let mut deliveries = Vec::new();

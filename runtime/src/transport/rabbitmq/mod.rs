@@ -1,4 +1,57 @@
-//! RabbitMQ, `amqp://` and `amqps://`: confirmed publishing, and durable queues for each handler.
+//! RabbitMQ, `amqp://` and `amqps://`: publishing with confirmations, and durable queues for each handler.
+//!
+//! Made by [`connect`](super::connect) for an address like `amqp://user:password@host:5672/vhost?prefix=library`. Without
+//! a user it is `guest`, without a path the default virtual host. Nothing needs a plugin or the management interface.
+//! RabbitMQ 3.10 or newer.
+//!
+//! | option | meaning |
+//! |---|---|
+//! | `prefix` | what everything on the broker begins with, and the exchange's name; `events` unless said |
+//! | `queue` | `quorum` (replicated, unless said) or `classic`; a queue that exists keeps its kind |
+//! | `ca` | with `amqps://`: a file with the authorities to trust, instead of the system's |
+//!
+//! # On the broker
+//!
+//! | name | what | for |
+//! |---|---|---|
+//! | `{prefix}` | durable topic exchange | everything is published here, under `{event}.{shard}`; the shard, 0 to 63, is the aggregate's |
+//! | `{prefix}.{handler}` | durable topic exchange | bound to exactly the handler's events, as `{event}` and `{event}.*`; spreads the shards over the handler's queues |
+//! | `{prefix}.{handler}`, `{prefix}.{handler}.1`, ... | durable queues with a single active consumer | the handler's deliveries: one queue for each of its partitions, 64 at most |
+//! | `{prefix}.{handler}.dead` | durable queue | dead letters; also what the broker itself throws out of the handler's queues |
+//! | `{prefix}.{handler}.members` | durable queue, always empty | its consumers are the processes that take part |
+//! | `{prefix}.{handler}.{n}.owner`, `{prefix}.{handler}.bindings.lock`, `.dead.lock` | queues of one connection | locks: who takes in a queue, changes bindings, looks through dead letters |
+//! | `{prefix}.{handler}.next` | topic exchange | stands in for the handler's while its bindings are made anew |
+//!
+//! Other programs get all events of a name with the binding `{event}.#`. They may publish CloudEvents under the bare name of
+//! an event; that is delivered by each handler's first queue, so it is in order among itself, not with the same
+//! aggregate's events from here.
+//!
+//! A message is persistent; `content_type`, `message_id` (the event's id) and `type` (its name) are set, `traceparent` is a
+//! header. In binary mode the attributes are headers, `cloudEvents:subject`, as in CloudEvents' binding of AMQP 1.0; there
+//! is none for this protocol.
+//!
+//! # Who takes in what
+//!
+//! A process looks how many processes there are (every 2 s, or every 0.5 s while it has less than its share) and takes in at
+//! most that part of the queues, rounded up. A closed or killed process is followed within about a second, one that is
+//! frozen or cut off within about 10 s: two missed heartbeats. A queue is handed over when nothing of it is unsettled; if
+//! that takes longer than 2 s, as with a delivery that waits for its retry, it stays where it is for now.
+//!
+//! What is on its way to a process is bounded by the window, and by 64 for each of its queues.
+//!
+//! # Not promised
+//!
+//! - An event to which no handler is bound is dropped by the broker: there is no history to read, a new subscription begins
+//!   with what is published after `ensure`, whatever `from_now` says.
+//! - The broker takes back a delivery that is not settled within its `consumer_timeout` (30 min; 15 min in some releases)
+//!   and ends the channel. That counts as a lost connection: the delivery comes again, and so does everything else that
+//!   was unsettled. Raise the limit where retries wait longer.
+//! - When the number of partitions changes, an aggregate may change queues, and its events that wait in the old one may be
+//!   delivered beside newer ones. Nothing is lost: queues that are too many are taken in for as long as they exist.
+//! - The same event published twice is delivered twice.
+//! - `ensure` by an older release takes the handler's bindings back to that release's events.
+//! - A process killed between keeping a dead letter and settling its delivery leaves both.
+
 mod connect;
 mod dead_letter;
 mod declare;

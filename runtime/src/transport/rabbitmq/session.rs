@@ -136,7 +136,9 @@ impl Session {
         let (doing, broker) = ("take in deliveries", &self.broker);
         loop {
             tokio::time::sleep(LOOK).await;
-            if !self.line.connection.status().connected() || self.keeper.is_finished() {
+            let Line { connection, data, .. } = &self.line;
+            let alive = connection.status().connected() && data.status().connected() && !self.keeper.is_finished();
+            if !alive {
                 let error =
                     Error::new(ErrorKind::Unavailable, format!("{}: the connection is lost", broker.cannot(doing)));
                 return Arrived::Lost(error);

@@ -6,7 +6,9 @@ use crate::error::{Error, ErrorKind};
 
 /// An error of `doing` something at this address. Takes over texts of the server and of the system, which know no password.
 pub(super) fn failed(shown: &str, doing: &str, error: &RedisError) -> Error {
-    let text = error.to_string();
+    let whole = error.to_string();
+    // What follows repeats what was sent: with an old server and a new login that is the password.
+    let text = whole.split(", with args").next().unwrap_or_default();
     let has = |code: &str| error.code() == Some(code) || text.contains(code);
     let (kind, hint) = if has("WRONGPASS") || has("invalid password") || has("Password authentication failed") {
         (ErrorKind::Configuration, "user or password are wrong: correct them in the transport's address")
@@ -25,9 +27,15 @@ pub(super) fn failed(shown: &str, doing: &str, error: &RedisError) -> Error {
     } else if has("MISCONF") {
         (ErrorKind::Unavailable, "the server can't write its data to disk: look into its log")
     } else if has("WRONGTYPE") {
-        (ErrorKind::Configuration, "a key that begins with the prefix is used by something else: choose another `prefix`")
+        (
+            ErrorKind::Configuration,
+            "a key that begins with the prefix is used by something else: choose another `prefix`",
+        )
     } else if has("DB index is out of range") {
-        (ErrorKind::Configuration, "the server has no database of this number: correct the path of the transport's address")
+        (
+            ErrorKind::Configuration,
+            "the server has no database of this number: correct the path of the transport's address",
+        )
     } else if has("MOVED") || has("CROSSSLOT") {
         (ErrorKind::Configuration, "a Redis cluster is not supported: use one server, or a primary with replicas")
     } else if has("unknown command") {
@@ -62,6 +70,9 @@ mod tests {
         for code in ["OOM", "LOADING", "READONLY", "MISCONF", "NOGROUP"] {
             assert_eq!(of_server(code).kind(), ErrorKind::Unavailable, "{code}");
         }
+        let detail = "unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `me`, `sesame`".to_owned();
+        let old = failed("redis://h", "connecting", &redis::make_extension_error("ERR".to_owned(), Some(detail)));
+        assert!(old.to_string().contains("6.2") && !old.to_string().contains("sesame"), "{old}");
         let text = of_server("OOM").to_string();
         assert!(text.contains("publishing at redis://h (events)") && text.contains("maxmemory"), "{text}");
     }

@@ -20,6 +20,7 @@
 //! | `{prefix}:stream:{n}` | the events of the aggregates whose `partition_of` is `n`; a consumer group for each handler, with the one consumer `owner` |
 //! | `{prefix}:nodes:{handler}` | the processes that take part, and until when each counts as alive, by the server's clock |
 //! | `{prefix}:owners:{handler}` | which process reads which shard: one at a time, so that order holds |
+//! | `{prefix}:takes:{handler}` | which list of events counts, as a number: the last that was subscribed with. During an update the processes with another list stand by |
 //! | `{prefix}:dead:{handler}` | a stream of dead letters: the message's fields, `reason`, `error`, `attempts`, `origin`, `shard` |
 //!
 //! An entry has the field `event` (its name, so that handlers skip what they don't take without reading it) and the event

@@ -18,6 +18,7 @@ mod process;
 mod server;
 
 mod interleavings;
+mod partitions;
 mod server_changes;
 mod waking;
 
@@ -31,6 +32,12 @@ use crate::error::Result;
 /// An empty store, in a schema of its own on the server that the tests share.
 pub(in crate::store) async fn fresh() -> Result<PostgresStore> {
     open(PostgresOptions::new().schema(format!("test \"{}\"", uuid::Uuid::now_v7().simple()))).await
+}
+
+/// The same, whose log has partitions of so many events.
+pub(in crate::store) async fn fresh_with_partitions(events: u32) -> Result<PostgresStore> {
+    let schema = format!("test \"{}\"", uuid::Uuid::now_v7().simple());
+    open(PostgresOptions::new().schema(schema).partition_events(events)).await
 }
 
 async fn open(options: PostgresOptions) -> Result<PostgresStore> {

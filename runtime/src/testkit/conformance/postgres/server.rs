@@ -19,13 +19,23 @@ const INSTALL: &str = "PostgreSQL's server is not installed; on Debian and Ubunt
 /// How it is stopped: at once, open connections are cut, the data is written down.
 const STOP: &str = "INT";
 
+/// What a server is for, and set up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Many tests: it is fast, and would not survive a crash of the machine.
+    Speed,
+    /// A test that does something to it: small files of the log, so that a limit for all files can be small.
+    Faults,
+    /// Measurements: durable, sized so that checkpoints don't come in between.
+    Measuring,
+}
+
 /// A running server. Dropped, it is stopped and its data removed.
 #[derive(Debug)]
 pub struct PostgresServer {
     folder: PathBuf,
     port: u16,
-    /// Survives a crash of the machine, as a server in production does; else it is faster.
-    durable: bool,
+    purpose: Purpose,
     keeper: Mutex<Option<Child>>,
 }
 
@@ -37,7 +47,7 @@ impl PostgresServer {
     /// If PostgreSQL is not installed, or does not start.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<PostgresServer> = OnceLock::new();
-        SHARED.get_or_init(|| Self::start(false))
+        SHARED.get_or_init(|| Self::start(Purpose::Speed))
     }
 
     /// A server of its own for a test that does something to it.
@@ -47,22 +57,34 @@ impl PostgresServer {
     /// If PostgreSQL is not installed, or does not start.
     #[must_use]
     pub fn private() -> Self {
-        Self::start(true)
+        Self::start(Purpose::Faults)
     }
 
-    fn start(durable: bool) -> Self {
+    /// A server of its own to measure with: every commit waits for the disk (`fsync` and `synchronous_commit` are on), as
+    /// it does in production.
+    ///
+    /// # Panics
+    ///
+    /// If PostgreSQL is not installed, or does not start.
+    #[must_use]
+    pub fn measured() -> Self {
+        Self::start(Purpose::Measuring)
+    }
+
+    fn start(purpose: Purpose) -> Self {
         let folder = folder_of("postgres");
         let data = folder.join("data");
         let mut initdb = unprivileged(&program("initdb"), &folder);
         initdb.arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);
-        // Small files of the log, so that a limit for all files can be small: see `limit_files`.
-        initdb.arg("--wal-segsize=1");
+        if purpose != Purpose::Measuring {
+            initdb.arg("--wal-segsize=1");
+        }
         run(&mut initdb);
-        Self::on_free_port(folder, durable)
+        Self::on_free_port(folder, purpose)
     }
 
-    fn on_free_port(folder: PathBuf, durable: bool) -> Self {
-        let mut server = Self { folder, port: 0, durable, keeper: Mutex::new(None) };
+    fn on_free_port(folder: PathBuf, purpose: Purpose) -> Self {
+        let mut server = Self { folder, port: 0, purpose, keeper: Mutex::new(None) };
         // Another process may take the port in between.
         for _ in 0..5 {
             server.port = free_port();
@@ -84,7 +106,7 @@ impl PostgresServer {
         let mut copy = unprivileged(&program("pg_basebackup"), &folder);
         copy.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]);
         run(copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "-D"]).arg(folder.join("data")));
-        Self::on_free_port(folder, self.durable)
+        Self::on_free_port(folder, self.purpose)
     }
 
     /// Makes this standby the primary, under the address of the one that is gone.
@@ -119,9 +141,11 @@ impl PostgresServer {
         let mut command = kept(&self.folder, STOP, &program("postgres"));
         command.arg("-D").arg(self.folder.join("data")).args(["-p", &self.port.to_string()]);
         let mut set = vec!["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"];
-        if !self.durable {
-            set.extend(["fsync=off", "full_page_writes=off"]);
-        }
+        set.extend(match self.purpose {
+            Purpose::Speed => &["fsync=off", "full_page_writes=off"][..],
+            Purpose::Faults => &[],
+            Purpose::Measuring => &["fsync=on", "synchronous_commit=on", "max_wal_size=4GB", "shared_buffers=256MB"],
+        });
         set.iter().for_each(|setting| {
             command.args(["-c", setting]);
         });

@@ -17,11 +17,29 @@
 #[doc(hidden)]
 pub mod case;
 mod harness;
+#[cfg(all(unix, feature = "kafka"))]
+mod kafka;
 mod memory;
+#[cfg(all(unix, feature = "nats"))]
+mod nats;
+#[cfg(all(unix, any(feature = "redis", feature = "nats", feature = "rabbitmq", feature = "kafka")))]
+mod own;
+#[cfg(all(unix, feature = "rabbitmq"))]
+mod rabbitmq;
+#[cfg(all(unix, feature = "redis"))]
+mod redis;
 mod suite;
 
 pub use harness::{Broker, TransportHarness};
+#[cfg(all(unix, feature = "kafka"))]
+pub use kafka::KafkaHarness;
 pub use memory::MemoryTransportHarness;
+#[cfg(all(unix, feature = "nats"))]
+pub use nats::NatsHarness;
+#[cfg(all(unix, feature = "rabbitmq"))]
+pub use rabbitmq::RabbitHarness;
+#[cfg(all(unix, feature = "redis"))]
+pub use redis::RedisHarness;
 pub use suite::TransportSuite;
 
 use std::future::Future;

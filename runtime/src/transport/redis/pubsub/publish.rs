@@ -67,7 +67,8 @@ fn structured(content: &Content) -> Result<Cow<'_, [u8]>> {
     let is_json = content_type.starts_with("application/json") || content_type.contains("+json");
     let data = if is_json {
         // As it was written: numbers keep all their digits.
-        let raw: &RawValue = serde_json::from_str(text).map_err(|error| unfit(format!("the data is not JSON ({error})")))?;
+        let raw: &RawValue =
+            serde_json::from_str(text).map_err(|error| unfit(format!("the data is not JSON ({error})")))?;
         raw.get().to_owned()
     } else {
         Json::String(text.to_owned()).to_string()

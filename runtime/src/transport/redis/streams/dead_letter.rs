@@ -47,7 +47,7 @@ pub(super) async fn list(
     limit: usize,
 ) -> Result<Vec<DeadMessage>> {
     let mut command = redis::cmd("XRANGE");
-    command.arg(names.dead(handler)).arg("-").arg("+").arg("COUNT").arg(limit);
+    command.arg(names.dead(handler)).arg("-").arg("+").arg("COUNT").arg(limit.min(u32::MAX as usize));
     let answer = command.query_async::<Value>(connection).await;
     let answer = answer.map_err(|error| server.failed("reading dead letters", &error))?;
     Ok(reply::entries(answer).into_iter().map(|entry| read(entry).0).collect())

@@ -119,7 +119,8 @@ impl Feed {
         if let Some(error) = inner.failure.take() {
             return Err(error);
         }
-        let count = max.min(inner.queue.len());
+        let handed_out = inner.unsettled.len() - inner.queue.len();
+        let count = max.min(inner.queue.len()).min(self.window.saturating_sub(handed_out));
         Ok(inner.queue.drain(..count).collect())
     }
 
@@ -140,15 +141,12 @@ impl Feed {
             return Some(Plan::CatchUp { shard, after, count: free.min(READ) });
         }
         let live = inner.shards.iter().filter(|(_, state)| matches!(state.phase, Phase::Live));
-        let mut shards: Vec<_> = live.map(|(shard, _)| *shard).collect();
+        let shards: Vec<_> = live.map(|(shard, _)| *shard).collect();
         if shards.is_empty() {
             return None;
         }
-        // The server counts by stream: with little room only some of them are asked, those with the least in work.
-        if shards.len() > free {
-            shards.sort_by_key(|shard| inner.shards.get(shard).map_or(0, |state| state.unsettled));
-            shards.truncate(free);
-        }
+        // The server counts by stream. With little room all are asked for one each: which of them have something is not
+        // known, and what is too much for the window waits here.
         let count = (free / shards.len()).clamp(1, READ);
         inner.reading.clone_from(&shards);
         Some(Plan::Read { shards, count })
@@ -167,8 +165,7 @@ impl Feed {
         for entry in entries {
             let (tag, message) = (self.tag(), Arc::new(entry.message));
             state.unsettled += 1;
-            let unsettled =
-                Unsettled { shard, id: entry.id, message: message.clone(), redelivered: entry.redelivered };
+            let unsettled = Unsettled { shard, id: entry.id, message: message.clone(), redelivered: entry.redelivered };
             inner.unsettled.insert(tag, unsettled);
             inner.queue.push_back(Delivery { tag, message, redelivered: entry.redelivered });
         }
@@ -213,8 +210,12 @@ impl Feed {
                 leaves |= state.unsettled == 0 && matches!(state.phase, Phase::Leaving(_));
             }
         }
+        let waits = !inner.queue.is_empty();
         drop(guard);
         self.room.notify_one();
+        if waits {
+            self.ready.notify_one();
+        }
         if leaves {
             self.drained.notify_one();
         }

@@ -85,6 +85,8 @@ impl StreamInbound {
 
     /// Connects, before anything is asked for: what is wrong shows at once.
     pub(super) async fn begin(&self) -> Result<()> {
+        let mut connection = self.setup.server.connect(ANSWER).await?;
+        self.setup.announce(&mut connection).await?;
         let life = self.connect().await?;
         self.set(Some(Arc::new(life)));
         Ok(())
@@ -161,12 +163,7 @@ impl StreamInbound {
         settled
     }
 
-    async fn tell(
-        &self,
-        feed: &Feed,
-        control: &mut MultiplexedConnection,
-        settlements: Vec<Settlement>,
-    ) -> Result<()> {
+    async fn tell(&self, feed: &Feed, control: &mut MultiplexedConnection, settlements: Vec<Settlement>) -> Result<()> {
         let (mut done, mut returned) = (Vec::new(), Vec::new());
         let mut acknowledged = BTreeMap::<u16, Vec<String>>::new();
         for Settlement { tag, fate } in settlements {

@@ -61,8 +61,9 @@ impl Keeper {
         let Setup { names, subscription, shards, server, .. } = &*self.setup;
         let handler = &*subscription.handler;
         let mut call = script::TEND.key(names.nodes(handler));
-        call.key(names.owners(handler)).arg(&*self.setup.node).arg(LEASE.as_millis() as u64).arg(*shards);
-        call.arg(subscription.partitions).arg(self.reader);
+        call.key(names.owners(handler)).key(names.takes(handler));
+        call.arg(&*self.setup.node).arg(LEASE.as_millis() as u64).arg(*shards);
+        call.arg(subscription.partitions).arg(self.reader).arg(&*self.setup.takes);
         for shard in self.feed.take_drained() {
             call.arg(shard);
         }

@@ -19,6 +19,7 @@ use self::{inbound::StreamInbound, names::Names, publish::StreamPublisher};
 use super::connect::{ANSWER, Server};
 use crate::{
     error::{Error, ErrorKind, Result},
+    event::key_of,
     transport::{
         BoxFuture, Capabilities, Inbound, Ordering, Publisher, Transport,
         address::Address,
@@ -46,6 +47,8 @@ struct Setup {
     subscription: Subscription,
     /// The name under which it owns shards: two ways in of one process are two.
     node: String,
+    /// The list of its events, as a number.
+    takes: String,
     shards: u16,
     keep: Duration,
 }
@@ -69,11 +72,13 @@ impl Streams {
     }
 
     fn setup(&self, subscription: &Subscription, shards: u16) -> Setup {
+        let takes = format!("{:016x}", key_of("", &subscription.events.join(",")));
         Setup {
             server: self.server.clone(),
             names: self.names.clone(),
             subscription: subscription.clone(),
-            node: format!("{}/{:016x}", subscription.node, fastrand::u64(..)),
+            node: format!("{}/{:016x}/{takes}", subscription.node, fastrand::u64(..)),
+            takes,
             shards,
             keep: self.keep,
         }
@@ -84,6 +89,14 @@ impl Setup {
     /// The server still has the number of shards that this way in began with.
     async fn check_shards(&self, connection: &mut MultiplexedConnection) -> Result<()> {
         shards(&self.server, &self.names, connection, Some(self.shards)).await.map(|_| ())
+    }
+
+    /// From now on this list of events counts: processes that have another one give up their shards.
+    async fn announce(&self, connection: &mut MultiplexedConnection) -> Result<()> {
+        let mut command = redis::cmd("SET");
+        command.arg(self.names.takes(&self.subscription.handler)).arg(&*self.takes);
+        let set = command.exec_async(connection).await;
+        set.map_err(|error| self.server.failed("subscribing", &error))
     }
 
     /// Makes the handler's group on every shard that lacks it.
@@ -153,7 +166,9 @@ impl Transport for Streams {
     fn ensure<'a>(&'a self, subscription: &'a Subscription) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             let (mut connection, shards) = self.connect().await?;
-            self.setup(subscription, shards).make_groups(&mut connection, subscription.from_now).await
+            let setup = self.setup(subscription, shards);
+            setup.make_groups(&mut connection, subscription.from_now).await?;
+            setup.announce(&mut connection).await
         })
     }
 

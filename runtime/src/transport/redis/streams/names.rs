@@ -31,6 +31,10 @@ impl Names {
         format!("{}:owners:{handler}", self.prefix)
     }
 
+    pub(super) fn takes(&self, handler: &str) -> String {
+        format!("{}:takes:{handler}", self.prefix)
+    }
+
     pub(super) fn dead(&self, handler: &str) -> String {
         format!("{}:dead:{handler}", self.prefix)
     }

@@ -12,6 +12,7 @@ use super::{
     lease::BLOCK,
     names::CONSUMER,
     reply::{self, Entry, Id},
+    script,
 };
 use crate::error::Result;
 
@@ -106,9 +107,10 @@ impl Reader {
             }
         }
         if !skipped.is_empty() {
-            let mut settle = redis::cmd("XACK");
-            settle.arg(&stream).arg(&*self.setup.subscription.handler).arg(skipped);
-            let settled = settle.exec_async(&mut self.connection).await;
+            let handler = &*self.setup.subscription.handler;
+            let mut call = script::SKIP.key(&stream);
+            call.key(self.setup.names.takes(handler)).arg(&*self.setup.takes).arg(handler).arg(skipped);
+            let settled = call.invoke_async::<i64>(&mut self.connection).await;
             settled.map_err(|error| self.setup.server.failed("settling what is not subscribed to", &error))?;
         }
         if !taken.is_empty() {

@@ -25,12 +25,15 @@ pub(super) static GROUPS: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// A node's sign of life, and which shards it owns from now on. `KEYS`: nodes, owners. `ARGV`: the node, for how many
-/// milliseconds it counts as alive, the number of shards, among how many nodes they may be spread, the id of the node's
-/// reading connection, then the shards it gives back. Returns: the shards it owns, how many of them too many, the
-/// connections of former owners that must not read any more, and how many it still hopes for.
+/// A node's sign of life, and which shards it owns from now on. `KEYS`: nodes, owners, the list of events that counts.
+/// `ARGV`: the node (its name ends with its list), for how many milliseconds it counts as alive, the number of shards, among
+/// how many nodes they may be spread, the id of the node's reading connection, its list, then the shards it gives back.
+/// Returns: the shards it owns, how many of them too many, the connections of former owners that must not read any more, and
+/// how many it still hopes for.
 ///
-/// Every node has its share by its rank among the names of those alive, so that all shares together are all shards.
+/// Every node has its share by its rank among the names of those alive, so that all shares together are all shards. One
+/// whose list of events is not the one that counts has no share, as long as there is another that has it: it would skip
+/// what the others take.
 pub(super) static TEND: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local clock = redis.call('TIME')
@@ -38,16 +41,27 @@ pub(super) static TEND: LazyLock<Script> = LazyLock::new(|| {
          local me, shards, most, reader = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
          redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
          redis.call('ZADD', KEYS[1], now + tonumber(ARGV[2]), me)
-         local nodes = redis.call('ZRANGE', KEYS[1], 0, -1)
-         table.sort(nodes)
-         local alive, rank = {}, 0
-         for index, node in ipairs(nodes) do
+         local all, list, current = redis.call('ZRANGE', KEYS[1], 0, -1), ARGV[6], redis.call('GET', KEYS[3])
+         local alive, nodes, of_current, of_mine = {}, {}, {}, {}
+         for _, node in ipairs(all) do
            alive[node] = true
+           local its = string.sub(node, -#list)
+           if its == current then table.insert(of_current, node) end
+           if its == list then table.insert(of_mine, node) end
+         end
+         local away = current ~= list and #of_current > 0
+         if not away then
+           nodes = of_mine
+           if current ~= list then redis.call('SET', KEYS[3], list) end
+         end
+         table.sort(nodes)
+         local rank = 0
+         for index, node in ipairs(nodes) do
            if node == me then rank = index - 1 end
          end
          local sharing = math.min(#nodes, most)
          local share = 0
-         if rank < sharing then
+         if not away and rank < sharing then
            share = math.floor(shards / sharing)
            if rank < shards % sharing then share = share + 1 end
          end
@@ -57,7 +71,7 @@ pub(super) static TEND: LazyLock<Script> = LazyLock::new(|| {
            local id, node = string.match(kept[index + 1], '^(%d+) (.*)$')
            owner[kept[index]], connection[kept[index]] = node, id
          end
-         for index = 6, #ARGV do
+         for index = 7, #ARGV do
            if owner[ARGV[index]] == me then
              redis.call('HDEL', KEYS[2], ARGV[index])
              owner[ARGV[index]], connection[ARGV[index]] = nil, nil
@@ -83,6 +97,16 @@ pub(super) static TEND: LazyLock<Script> = LazyLock::new(|| {
            end
          end
          return {mine, math.max(#mine - share, 0), cut, math.max(share - #mine, 0)}",
+    )
+});
+
+/// Settles entries of events that the handler does not take. `KEYS`: the stream, the list of events that counts. `ARGV`: the
+/// node's list, the group, the entries. Nothing happens if another list counts now: then they are for another node to judge.
+pub(super) static SKIP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local current = redis.call('GET', KEYS[2])
+         if current and current ~= ARGV[1] then return 0 end
+         return redis.call('XACK', KEYS[1], ARGV[2], unpack(ARGV, 3))",
     )
 });
 

@@ -95,7 +95,7 @@ pub async fn case_10_only_what_is_handled_is_delivered<H: TransportHarness>(suit
 }
 
 /// The steps of one parcel, in order where the transport keeps it.
-fn expect_steps<H>(suite: &TransportSuite<H>, arrived: Vec<(String, u64)>, expected: &[u64]) {
+fn expect_steps<H: TransportHarness>(suite: &TransportSuite<H>, arrived: Vec<(String, u64)>, expected: &[u64]) {
     let mut arrived: Vec<_> = arrived.into_iter().map(|(_, step)| step).collect();
     if !suite.keeps_order() {
         arrived.sort_unstable();

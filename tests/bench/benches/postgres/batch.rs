@@ -1,0 +1,63 @@
+//! 100 and 1,000 events of one aggregate in one transaction, against one INSERT that selects from `unnest`.
+
+use std::time::{Duration, Instant};
+
+use domain_events::{DomainEvents, PostgresStore, testkit::conformance::PostgresServer};
+use domain_events_bench::{Card, compare, criterion};
+use tokio::runtime::Runtime;
+
+use crate::{append, database, plain};
+
+async fn append(events: &DomainEvents<PostgresStore>, count: usize) {
+    let mut card = Card::new(append::next_card());
+    (0..count).for_each(|_| card.add_to_library());
+    let mut work = events.begin().await.expect("a unit of work");
+    work.record(&mut card);
+    work.commit().await.expect("a commit");
+}
+
+pub fn measure(runtime: &Runtime, server: &PostgresServer) {
+    let (base, url) = (database(server, "batch_plain"), database(server, "batch"));
+    let (pool, events) = runtime.block_on(async { (plain::pool(&base).await, append::ours(&url).await) });
+    let mut criterion = criterion(Duration::from_secs(2));
+    for batch in [100, 1_000] {
+        compare(
+            &mut criterion,
+            &format!("append {batch} events (PostgreSQL)"),
+            "<= 1.11",
+            ("one INSERT of unnest", |bencher| {
+                bencher.to_async(runtime).iter_custom(async |count| {
+                    let started = Instant::now();
+                    for _ in 0..count {
+                        plain::append_many(&pool, &append::next_card(), batch).await;
+                    }
+                    started.elapsed()
+                });
+            }),
+            ("domain-events append", |bencher| {
+                bencher.to_async(runtime).iter_custom(async |count| {
+                    let started = Instant::now();
+                    for _ in 0..count {
+                        append(&events, batch).await;
+                    }
+                    started.elapsed()
+                });
+            }),
+        );
+        runtime.block_on(async {
+            for (pool, log) in [(&pool, "event"), (events.store().pool(), "event_log")] {
+                let broken: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+                    "SELECT count(*)
+                       FROM (SELECT count(*) AS events, bool_and(payload ->> 'card_id' = aggregate_id) AS right
+                               FROM {log} GROUP BY aggregate_id) batch
+                      WHERE events <> {batch} OR NOT batch.right"
+                )))
+                .fetch_one(pool)
+                .await
+                .expect("rows");
+                assert_eq!(broken, 0, "all events of each batch are in {log}");
+                sqlx::query(sqlx::AssertSqlSafe(format!("TRUNCATE {log}"))).execute(pool).await.expect("DDL");
+            }
+        });
+    }
+}
