@@ -8,7 +8,7 @@ use std::{
 
 use domain_events::shutdown_signal;
 use tokio::net::TcpListener;
-use tracing::Level;
+use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
@@ -94,7 +94,11 @@ fn announce(
 /// Logs to stderr; `RUST_LOG` chooses what: `info`, `domain_events=debug`, ...
 fn log() {
     let filter = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
-    let filter = filter.unwrap_or_else(|| Targets::new().with_default(Level::INFO).with_target("sqlx", Level::WARN));
+    let filter = filter.unwrap_or_else(|| {
+        let quiet = Targets::new().with_default(Level::INFO).with_target("sqlx", Level::WARN);
+        // RabbitMQ's client calls it an error when a channel that was closed is closed; real ones are in what is returned.
+        quiet.with_target("lapin", LevelFilter::OFF)
+    });
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     tracing_subscriber::registry().with(lines).with(filter).init();
 }

@@ -43,7 +43,8 @@ impl Program {
     }
 
     fn ready(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).env("RUST_LOG", "error").spawn().expect("the program starts");
+        let mut child =
+            command.stdout(Stdio::piped()).env("RUST_LOG", "error,lapin=off").spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let (said, heard) = mpsc::channel();
         thread::spawn(move || said.send(lines.next()));
