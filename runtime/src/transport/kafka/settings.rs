@@ -148,6 +148,8 @@ fn wrong(message: impl Into<String>) -> Error {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
     use super::*;
 
     #[test]

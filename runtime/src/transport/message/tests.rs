@@ -1,3 +1,4 @@
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 

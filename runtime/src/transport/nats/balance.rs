@@ -48,6 +48,8 @@ pub(super) fn plan(ledger: &Ledger, me: &str) -> Plan {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
     use super::*;
     use crate::transport::nats::ledger::{Node, Shard};
 

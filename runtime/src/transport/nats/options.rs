@@ -75,6 +75,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
     use super::*;
 
     #[test]

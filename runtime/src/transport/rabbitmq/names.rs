@@ -106,6 +106,8 @@ pub(super) fn short(text: &str) -> ShortString {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
     use super::*;
 
     #[test]

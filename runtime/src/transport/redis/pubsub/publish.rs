@@ -78,6 +78,8 @@ fn structured(content: &Content) -> Result<Cow<'_, [u8]>> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
     use super::*;
 
     fn binary(content_type: &'static str, data: &[u8]) -> Content {
