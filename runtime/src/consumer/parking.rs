@@ -38,8 +38,11 @@ pub(super) struct Letter {
 pub(super) struct Parking {
     /// By aggregate: the events that are dead letters and were not redriven.
     held: HashMap<u64, HashSet<EventId>>,
-    /// What was buried, and what came back, since the last reading began: it may tell otherwise.
-    buried: Vec<(u64, EventId)>,
+    /// How many readings were begun.
+    looks: u64,
+    /// What was buried, after how many readings had begun, and what came back since the last one began: it may tell
+    /// otherwise.
+    buried: Vec<(u64, EventId, u64)>,
     returned: HashSet<EventId>,
     /// Aggregates that something came of in this session. Others may be another process's to release.
     seen: HashSet<u64>,
@@ -52,6 +55,7 @@ impl Parking {
     pub(super) fn new() -> Self {
         Self {
             held: HashMap::new(),
+            looks: 0,
             buried: Vec::new(),
             returned: HashSet::new(),
             seen: HashSet::new(),
@@ -71,7 +75,7 @@ impl Parking {
         if dead.is_empty() {
             self.held.remove(&arrival.key);
         }
-        self.buried.retain(|(_, buried)| *buried != id);
+        self.buried.retain(|(_, buried, _)| *buried != id);
         self.returned.insert(id);
         false
     }
@@ -80,7 +84,7 @@ impl Parking {
     pub(super) fn bury(&mut self, arrival: &Arrival) {
         let id = arrival.envelope.meta.id;
         self.held.entry(arrival.key).or_default().insert(id);
-        self.buried.push((arrival.key, id));
+        self.buried.push((arrival.key, id, self.looks));
         self.returned.remove(&id);
         self.seen.insert(arrival.key);
     }
@@ -98,19 +102,23 @@ impl Parking {
         }
     }
 
-    /// A reading begins: returns how many of the buried ones it must have.
-    pub(super) fn begin_look(&mut self) -> usize {
+    /// A reading begins.
+    pub(super) fn begin_look(&mut self) {
         self.returned.clear();
-        self.buried.len()
+        self.looks += 1;
     }
 
     /// Takes in what the broker has, and returns what is to be redriven now, in this order: the aggregates' dead letters
     /// that only wait for one that is gone. `is_busy` says whether something of an aggregate is being handled.
-    pub(super) fn learn(&mut self, found: Vec<Letter>, since: usize, is_busy: impl Fn(u64) -> bool) -> Vec<String> {
-        self.buried.drain(..since.min(self.buried.len()));
+    pub(super) fn learn(&mut self, found: Vec<Letter>, is_busy: impl Fn(u64) -> bool) -> Vec<String> {
+        // What was buried just before the reading began may not have been written yet: the next one must have it.
+        self.buried.retain(|(_, _, looks)| looks + 1 >= self.looks);
         self.held.clear();
         let found: Vec<_> = found.into_iter().filter(|letter| !self.returned.contains(&letter.event)).collect();
-        let now = found.iter().map(|letter| (letter.key, letter.event)).chain(self.buried.iter().copied());
+        let now = found
+            .iter()
+            .map(|letter| (letter.key, letter.event))
+            .chain(self.buried.iter().map(|(key, event, _)| (*key, *event)));
         for (key, event) in now {
             self.held.entry(key).or_default().insert(event);
         }
@@ -118,7 +126,7 @@ impl Parking {
         self.seen.retain(|key| self.held.contains_key(key) || is_busy(*key));
 
         let blocked: HashSet<_> = found.iter().filter(|letter| !letter.parked).map(|letter| letter.key).collect();
-        let fresh: HashSet<_> = self.buried.iter().map(|(key, _)| *key).collect();
+        let fresh: HashSet<_> = self.buried.iter().map(|(key, ..)| *key).collect();
         let free =
             |key: u64| self.seen.contains(&key) && !blocked.contains(&key) && !fresh.contains(&key) && !is_busy(key);
         found.into_iter().filter(|letter| free(letter.key)).map(|letter| letter.id).collect()
@@ -181,10 +189,11 @@ mod tests {
         let (first, second, third) = (arrival("c1"), arrival("c2"), arrival("c3"));
         parking.bury(&first);
         parking.bury(&third);
-        let since = parking.begin_look();
+        parking.begin_look();
+        parking.begin_look();
         parking.bury(&second);
         assert!(!parking.holds(&third));
-        parking.learn(vec![letter(&third, false)], since, idle);
+        parking.learn(vec![letter(&third, false)], idle);
         assert!(!parking.holds(&arrival("c1")), "it was discarded");
         assert!(parking.holds(&arrival("c2")));
         assert!(!parking.holds(&arrival("c3")), "it had come back");
@@ -196,12 +205,13 @@ mod tests {
         let (dead, behind, other) = (arrival("c1"), arrival("c1"), arrival("c2"));
         parking.bury(&dead);
         parking.bury(&behind);
-        let since = parking.begin_look();
+        parking.begin_look();
+        parking.begin_look();
         let both = vec![letter(&dead, false), letter(&behind, true), letter(&other, true)];
-        assert_eq!(parking.learn(both, since, idle), Vec::<String>::new(), "a dead letter stands before it");
+        assert_eq!(parking.learn(both, idle), Vec::<String>::new(), "a dead letter stands before it");
         let behind_alone = || vec![letter(&behind, true), letter(&other, true)];
-        assert!(parking.learn(behind_alone(), 0, |_| true).is_empty(), "the one before it is being handled");
-        let ids = parking.learn(behind_alone(), 0, idle);
+        assert!(parking.learn(behind_alone(), |_| true).is_empty(), "the one before it is being handled");
+        let ids = parking.learn(behind_alone(), idle);
         assert_eq!(ids, [behind.envelope.meta.id.to_string()], "the other aggregate may be another process's");
     }
 }

@@ -118,7 +118,7 @@ impl<S: Store> Session<S> {
         let parks = self.wired.options.on_dead == OnDead::Park;
         let mut receiving: Option<BoxFuture<'_, Result<Vec<Taken>>>> = None;
         let mut settling: Option<BoxFuture<'_, ()>> = None;
-        let mut looking: Option<(usize, BoxFuture<'_, Result<Vec<Letter>>>)> = None;
+        let mut looking: Option<BoxFuture<'_, Result<Vec<Letter>>>> = None;
         let mut releasing: Option<BoxFuture<'_, Result<()>>> = None;
         // After a lost connection, or a failed look at the dead letters: when to try again.
         let (mut receive_at, mut look_at): (Option<Instant>, Option<Instant>) = (None, None);
@@ -156,7 +156,8 @@ impl<S: Store> Session<S> {
             if look_due.is_some_and(|at| at <= now) {
                 let (transport, registry) = (Arc::clone(&self.context.transport), Arc::clone(&self.context.registry));
                 let look = parking::look(transport, Arc::clone(&self.wired.name), registry);
-                looking = Some((state.parking.begin_look(), Box::pin(look)));
+                state.parking.begin_look();
+                looking = Some(Box::pin(look));
             }
             if settling.is_none() && !state.settlements.is_empty() {
                 let settlements = state.take_settlements();
@@ -190,12 +191,12 @@ impl<S: Store> Session<S> {
                     }
                 }
                 () = pending(settling.as_mut()) => settling = None,
-                looked = pending(looking.as_mut().map(|(_, look)| look)) => {
-                    let since = looking.take().map_or(0, |(since, _)| since);
+                looked = pending(looking.as_mut()) => {
+                    looking = None;
                     look_at = None;
                     match looked {
                         Ok(found) => {
-                            let free = state.parking.learn(found, since, |key| state.lanes.has(key));
+                            let free = state.parking.learn(found, |key| state.lanes.has(key));
                             if !free.is_empty() {
                                 let (transport, handler) = (Arc::clone(&self.context.transport), Arc::clone(&self.wired.name));
                                 releasing = Some(Box::pin(parking::release(transport, handler, free)));
