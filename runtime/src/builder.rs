@@ -131,6 +131,13 @@ impl<S: Store> Builder<S> {
         self
     }
 
+    /// For how long, at most, deliveries of a transactional handler that are quick and succeed may share a transaction, and
+    /// so hold each other's locks; zero gives each one of its own. Default: 20 milliseconds.
+    pub fn share_transactions(mut self, time: Duration) -> Self {
+        self.config.share_transactions = time.min(LONGEST);
+        self
+    }
+
     /// How long events stay in the log once every subscription has passed them. Default: for ever.
     pub fn retain(mut self, time: Duration) -> Self {
         self.config.retain = Some(time);

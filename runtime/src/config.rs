@@ -29,6 +29,8 @@ pub(crate) struct Config {
     /// it, and a handler that fails for everything gains nothing by running ahead.
     pub(crate) parked_limit: usize,
     pub(crate) unknown_events: UnknownEvents,
+    /// How long the deliveries of a transactional handler may take that share a transaction: its locks last as long.
+    pub(crate) share_transactions: Duration,
     /// How long the log keeps events behind every position; `None` is for ever.
     pub(crate) retain: Option<Duration>,
     /// Between two rounds of housekeeping: often enough that a round is short, seldom enough to cost nothing.
@@ -46,6 +48,7 @@ impl Default for Config {
             batch: 512,
             parked_limit: 10_000,
             unknown_events: UnknownEvents::default(),
+            share_transactions: Duration::from_millis(20),
             retain: None,
             sweep: Duration::from_secs(60),
             node: format!("pid-{}", std::process::id()),

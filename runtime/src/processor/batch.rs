@@ -20,9 +20,6 @@ use crate::{
     store::{Store, record::Lease},
 };
 
-/// How long handlers may take before what they have written so far is committed.
-pub(super) const SHARED_FOR: Duration = Duration::from_millis(20);
-
 /// How long the store may take to undo an attempt. One that was cut off can have left a statement behind that still
 /// waits for a lock: then the transaction is given up.
 const UNDONE_WITHIN: Duration = Duration::from_secs(1);
@@ -126,6 +123,7 @@ impl<S: Store> Batch<S> {
                 made.end(attempt, Outcome::Handled, begun);
                 continue;
             }
+            let shared_for = attempt.context.config.share_transactions;
             let mut outcome = guarded(attempt.attempt(&event, Some(S::connection(transaction)))).await;
             if shared && matches!(outcome, Outcome::Handled) {
                 outcome = match store.savepoint(S::connection(transaction), true).await {
@@ -150,7 +148,7 @@ impl<S: Store> Batch<S> {
                     in_time(store.undo(S::connection(transaction))).await?;
                 }
             }
-            if since.elapsed() >= SHARED_FOR {
+            if since.elapsed() >= shared_for {
                 break;
             }
         }

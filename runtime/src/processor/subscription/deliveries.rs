@@ -97,7 +97,8 @@ impl<S: Store> Session<'_, S> {
             return self.begin_attempt(first);
         }
         let attempts: Vec<_> = std::iter::once(first).chain(more).map(|job| self.attempt(job, 1)).collect();
-        self.running.make_together(&self.subscription.context.store, attempts);
+        let context = &self.subscription.context;
+        self.running.make_together(&context.store, attempts, context.config.share_transactions);
     }
 
     /// What a batch has not begun does not wait for it any more.

@@ -101,7 +101,7 @@ impl<'a, S: Store> Session<'a, S> {
             caught_up: false,
             kept: subscription.claim.position.clone(),
             running: UnderWay::new(),
-            sharing: Sharing::new(),
+            sharing: Sharing::new(subscription.context.config.share_transactions),
             armed: Vec::new(),
             arming: Vec::new(),
             careful: (crashes > 0).then_some(CAREFUL),

@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use crate::processor::batch::SHARED_FOR;
-
 /// The most deliveries in one transaction. PostgreSQL keeps 64 savepoints of a transaction at hand.
 const MOST: usize = 32;
 
@@ -21,21 +19,23 @@ pub(super) struct Sharing {
     alone: usize,
     /// How many will have after the next such one.
     alone_next: usize,
+    /// How long deliveries may share one; zero: not at all.
+    shared_for: Duration,
 }
 
 impl Sharing {
-    pub(super) fn new() -> Self {
-        Self { most: 1, alone: 0, alone_next: ALONE_FIRST }
+    pub(super) fn new(shared_for: Duration) -> Self {
+        Self { most: 1, alone: 0, alone_next: ALONE_FIRST, shared_for }
     }
 
     /// The most deliveries in the next transaction.
     pub(super) fn most(&self) -> usize {
-        if self.alone > 0 { 1 } else { self.most }
+        if self.alone > 0 || self.shared_for.is_zero() { 1 } else { self.most }
     }
 
     /// All deliveries of a transaction were handled.
     pub(super) fn went_well(&mut self, deliveries: usize, took: Duration) {
-        if took > SHARED_FOR {
+        if took > self.shared_for {
             self.most = (deliveries / 2).max(1);
         } else if deliveries >= self.most() {
             self.most = (self.most * 2).min(MOST);
@@ -70,11 +70,12 @@ impl Sharing {
 mod tests {
     use super::*;
 
+    const SHARED_FOR: Duration = Duration::from_millis(20);
     const QUICK: Duration = Duration::from_millis(1);
 
     #[test]
     fn transactions_grow_while_all_goes_well_and_quickly() {
-        let mut sharing = Sharing::new();
+        let mut sharing = Sharing::new(SHARED_FOR);
         let sizes: Vec<_> = (0..7)
             .map(|_| {
                 let most = sharing.most();
@@ -94,7 +95,7 @@ mod tests {
 
     #[test]
     fn after_a_failure_each_is_alone_for_a_while_and_longer_after_the_next() {
-        let mut sharing = Sharing { most: 16, ..Sharing::new() };
+        let mut sharing = Sharing { most: 16, ..Sharing::new(SHARED_FOR) };
         let alone = |sharing: &mut Sharing| {
             let mut deliveries = 0;
             while sharing.most() == 1 {

@@ -12,14 +12,11 @@ use tokio::task::{Id, JoinError, JoinSet};
 use crate::{
     handler::{Outcome, Verdict},
     processor::{
-        batch::{Batch, SHARED_FOR},
+        batch::Batch,
         delivery::{Attempt, Attempted},
     },
     store::Store,
 };
-
-/// How long the others wait for a batch: far longer than one takes whose deliveries are quick.
-const AWAITED_FOR: Duration = SHARED_FOR.saturating_mul(5);
 
 /// Tasks, and what is known of each.
 pub(super) struct UnderWay<S> {
@@ -68,12 +65,18 @@ impl<S: Store> UnderWay<S> {
         self.about.insert(task.id(), About::One { key, number, begun: false });
     }
 
-    pub(super) fn make_together(&mut self, store: &Arc<S>, attempts: impl IntoIterator<Item = Attempt<S>>) {
+    /// `shared_for` is how long the deliveries may take; the others wait for five times as long.
+    pub(super) fn make_together(
+        &mut self,
+        store: &Arc<S>,
+        attempts: impl IntoIterator<Item = Attempt<S>>,
+        shared_for: Duration,
+    ) {
         let (batch, store) = (Arc::new(Batch::new(attempts)), Arc::clone(store));
         let made = Arc::clone(&batch);
         let task = self.tasks.spawn(async move { made.make(&*store).await });
         self.about.insert(task.id(), About::Several(Arc::clone(&batch)));
-        self.batch = Some((batch, Instant::now() + AWAITED_FOR));
+        self.batch = Some((batch, Instant::now() + shared_for.saturating_mul(5)));
     }
 
     /// Until when the others wait for a batch.

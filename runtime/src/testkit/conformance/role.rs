@@ -196,7 +196,7 @@ async fn load<H: StoreHarness>(harness: &H, journal: &Path) {
 async fn ledger<H: StoreHarness>(harness: &H, journal: &Path) {
     let stage = Arc::new(Stage::new(|_| Act::Done).with_journal(Journal::open(journal)));
     let handlers: Vec<_> = H::ledger().into_iter().collect();
-    let events = runtime_on(harness.open().await, &stage, &handlers, |builder| builder);
+    let events = runtime_on(harness.open().await, &stage, &handlers, |builder| builder.share_transactions(LIMIT));
     let running = events.processor().start().await.expect("a processor starts");
     wait_until_settled(&events, LIMIT).await;
     running.shutdown().await.expect("the processor stops");
