@@ -64,9 +64,12 @@ async fn ensuring_loses_and_doubles_nothing_that_is_published_meanwhile() {
             publisher.publish(part).await.unwrap();
         }
     };
+    // Each change makes the bindings anew.
+    let mut more = wanted.clone();
+    more.events.push("CardRemoved".to_owned());
     let ensuring = || async {
-        for _ in 0..3 {
-            transport.ensure(&wanted).await.unwrap();
+        for wanted in [&more, &wanted, &more] {
+            transport.ensure(wanted).await.unwrap();
         }
     };
     within(async { tokio::join!(publishing, ensuring(), ensuring()) }).await;
