@@ -1,5 +1,7 @@
 //! What a subscription gets: exactly its events, from when it exists, however often and by how many it is ensured.
 
+use std::time::Duration;
+
 use domain_events::{
     ErrorKind,
     testkit::server::RabbitServer,
@@ -62,16 +64,22 @@ async fn ensuring_loses_and_doubles_nothing_that_is_published_meanwhile() {
             publisher.publish(part).await.unwrap();
         }
     };
+    // Each change makes the bindings anew.
+    let mut more = wanted.clone();
+    more.events.push("CardRemoved".to_owned());
     let ensuring = || async {
-        for _ in 0..3 {
-            transport.ensure(&wanted).await.unwrap();
+        for wanted in [&more, &wanted, &more] {
+            transport.ensure(wanted).await.unwrap();
         }
     };
     within(async { tokio::join!(publishing, ensuring(), ensuring()) }).await;
     let inbound = within(transport.subscribe(&wanted)).await.unwrap();
     let mut got = Vec::new();
     while got.len() < messages.len() {
-        let some = receive(&*inbound, 100).await;
+        // What is missing is named below.
+        let waiting = tokio::time::timeout(Duration::from_secs(10), inbound.receive(100));
+        let Ok(some) = waiting.await else { break };
+        let some = some.unwrap();
         settle(&*inbound, &some, &Fate::Done).await;
         got.extend(some.iter().map(body));
     }

@@ -114,6 +114,7 @@ impl Session {
             data: data.clone(),
             names: names.clone(),
             member,
+            consumers: 0,
             queues,
             shared: shared.clone(),
             arrived: sender,

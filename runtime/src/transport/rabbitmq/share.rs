@@ -54,6 +54,8 @@ pub(super) struct Share {
     pub(super) names: Names,
     /// This session, unique.
     pub(super) member: String,
+    /// How many consumers there have been.
+    pub(super) consumers: u32,
     /// How many queues there are.
     pub(super) queues: u16,
     pub(super) shared: Arc<Shared>,
@@ -84,13 +86,13 @@ impl Share {
 
     /// Takes what is free up to the fair share, or hands over one queue that is too many.
     async fn turn(&mut self) -> Result<Duration> {
-        let members = self.consumers(self.names.members()).await?.max(1);
+        let members = self.count(self.names.members()).await?.max(1);
         let fair = u32::from(self.queues).div_ceil(members) as usize;
         if self.owned.len() > fair {
             self.hand_over().await?;
         } else if self.owned.len() < fair {
             let missing: Vec<u16> = (0..self.queues).filter(|queue| !self.owned.contains_key(queue)).collect();
-            let asked = missing.iter().map(|queue| self.consumers(self.names.queue(*queue)));
+            let asked = missing.iter().map(|queue| self.count(self.names.queue(*queue)));
             let counts = try_join_all(asked).await?;
             let mut free: Vec<u16> = missing.into_iter().zip(counts).filter(|(_, n)| *n == 0).map(|(q, _)| q).collect();
             // Others may be looking at the same queues.
@@ -104,7 +106,7 @@ impl Share {
         Ok(if self.owned.len() < fair { HUNGRY } else { SATED })
     }
 
-    async fn consumers(&self, queue: ShortString) -> Result<u32> {
+    async fn count(&self, queue: ShortString) -> Result<u32> {
         let state = self.broker.in_time("count consumers", look(&self.control, queue)).await?;
         Ok(state.consumer_count())
     }
@@ -118,12 +120,14 @@ impl Share {
         Ok(())
     }
 
-    async fn consume(&self, queue: u16) -> Result<(ShortString, Forwarder)> {
+    async fn consume(&mut self, queue: u16) -> Result<(ShortString, Forwarder)> {
+        // A process that dies may have deliveries of two consumers of one queue, where a hand-over was broken off: a quorum
+        // queue takes them back in the order of the consumers' names.
+        self.consumers += 1;
+        let tag = short(&format!("{}.{:010}", self.member, self.consumers));
         let consuming = self.data.basic_consume(
             self.names.queue(queue),
-            // The same after a hand-over that was broken off: a quorum queue counts it as the same consumer, and gives
-            // back what both had in one order.
-            short(&format!("{}.{queue}", self.member)),
+            tag,
             BasicConsumeOptions::default(),
             FieldTable::default(),
         );
