@@ -45,7 +45,11 @@ pub(super) async fn events(jetstream: &Context, options: &Options) -> Result<(St
             created(jetstream, options, config).await?
         }
         Err(error) => {
-            return Err(unavailable(options, "the stream can't be looked at; is the server started with `-js`?", error));
+            return Err(unavailable(
+                options,
+                "the stream can't be looked at; is the server started with `-js`?",
+                error,
+            ));
         }
     };
     let subjects = &stream.cached_info().config.subjects;
