@@ -64,6 +64,9 @@ fn refused(options: &Options, error: &ConnectError) -> Error {
     let shown = options.address.shown();
     // The source holds the server's word, never what was sent.
     let cause = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    // The client reports a certificate that it does not trust like any other failure to read.
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let distrusted = source.is_some_and(|source| source.kind() == std::io::ErrorKind::InvalidData);
     match error.kind() {
         ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => Error::new(
             ErrorKind::Configuration,
@@ -71,6 +74,9 @@ fn refused(options: &Options, error: &ConnectError) -> Error {
         ),
         ConnectErrorKind::Tls => {
             Error::new(ErrorKind::Configuration, format!("{shown} can't be trusted or does not speak TLS{cause}"))
+        }
+        ConnectErrorKind::Io if distrusted => {
+            Error::new(ErrorKind::Configuration, format!("{shown} can't be trusted over TLS{cause}"))
         }
         kind => Error::new(ErrorKind::Unavailable, format!("{shown} can't be reached: {kind}{cause}")),
     }

@@ -130,7 +130,7 @@ impl Keeper {
         let dead = self.dead();
         let standings = room.desk.standings();
         let due = self.beaten.is_none_or(|beaten| beaten.elapsed() >= room.options.lease / 3);
-        let again = self.read_again(&standings);
+        let again = self.must_read_again(&standings);
         let (me, began) = (room.node.clone(), Instant::now());
         let mut beaten = false;
         let round = self
@@ -203,7 +203,7 @@ impl Keeper {
     }
 
     /// Shards that are to be read anew: something was returned, or they were to be given away and took too long.
-    fn read_again(&mut self, standings: &[Standing]) -> BTreeSet<u16> {
+    fn must_read_again(&mut self, standings: &[Standing]) -> BTreeSet<u16> {
         let mut again = BTreeSet::new();
         for standing in standings {
             let late = self.leaving_since.get(&standing.shard).is_some_and(|since| since.elapsed() > SETTLING);
