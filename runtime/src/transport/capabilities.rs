@@ -32,6 +32,9 @@ pub struct Capabilities {
     pub ordering: Ordering,
     /// Several processes share a subscription: each message goes to one of them.
     pub shares: bool,
+    /// What a process holds unsettled stays with it while others come and go. Where it need not, a delivery that waits for
+    /// another attempt can come to a second process meanwhile.
+    pub holds: bool,
     /// The broker drops a second publish of one event id, for a time.
     pub deduplicates: bool,
     /// What is given up on is kept on the broker, with the reason.
@@ -55,6 +58,7 @@ impl Capabilities {
             outlives_broker: false,
             ordering: Ordering::None,
             shares: false,
+            holds: false,
             deduplicates: false,
             dead_letters: false,
             several_processes: false,
@@ -75,7 +79,8 @@ impl Capabilities {
 pub fn capability_table(transports: impl IntoIterator<Item = Capabilities>) -> String {
     let mut table = "| transport | delivery | a publish is confirmed | kept for handlers that are away | new handlers get \
                      what came before | outlives the broker's crash | order per aggregate | processes share a handler | \
-                     a second publish is dropped | dead letters on the broker | largest message |\n|---|---|---|---|---|---|---|---|---|---|---|\n"
+                     what a process holds stays with it | \
+                     a second publish is dropped | dead letters on the broker | largest message |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for transport in transports {
         table += &transport.row();
@@ -105,6 +110,7 @@ impl Capabilities {
             yes(self.outlives_broker),
             ordering,
             yes(self.shares),
+            yes(self.holds),
             yes(self.deduplicates),
             yes(self.dead_letters),
             &largest,

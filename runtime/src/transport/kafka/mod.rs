@@ -37,6 +37,8 @@
 //!   partition comes again if the process dies.
 //! - Partitions are spread evenly by their number (cooperative-sticky), the handler's retry partition counted with them:
 //!   with few partitions for many processes, one of them may have nothing but that.
+//! - When processes of a handler come or go, a partition can move away from one that still holds deliveries of it, for a
+//!   handler that runs or waits for another attempt: they come to the new owner as well. A broker of this kind asks nobody.
 //! - A delivery that is returned comes to the same process again until it closes: a partition has one owner.
 
 mod dead_letter;

@@ -105,6 +105,7 @@ impl Transport for MemoryTransport {
             replays: true,
             ordering: Ordering::AcrossProcesses,
             shares: true,
+            holds: true,
             dead_letters: true,
             ..Capabilities::none("memory")
         }

@@ -86,6 +86,7 @@ impl Transport for JetStream {
             outlives_broker: true,
             ordering: Ordering::AcrossProcesses,
             shares: true,
+            holds: true,
             deduplicates: true,
             dead_letters: true,
             several_processes: true,

@@ -141,6 +141,7 @@ impl Transport for RabbitMq {
             outlives_broker: true,
             ordering: Ordering::AcrossProcesses,
             shares: true,
+            holds: true,
             dead_letters: true,
             several_processes: true,
             ..Capabilities::none("amqp")

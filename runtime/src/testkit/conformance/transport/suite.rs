@@ -37,6 +37,7 @@ pub(super) enum Need {
     OutlivesBroker,
     Order,
     Shares,
+    Holds,
     Deduplicates,
     DeadLetters,
 }
@@ -66,6 +67,7 @@ impl<H: TransportHarness> TransportSuite<H> {
                 Need::Replays => (can.replays, "a new subscription begins with what comes"),
                 Need::OutlivesBroker => (can.outlives_broker, "nothing in it outlives the broker"),
                 Need::Order => (self.keeps_order(), "it keeps no order"),
+                Need::Holds => (can.holds, "a delivery that is held can move when processes come and go"),
                 Need::Shares => (can.shares, "a subscription is not shared"),
                 Need::Deduplicates => (can.deduplicates, "it does not notice an event that comes twice"),
                 Need::DeadLetters => (can.dead_letters, "it keeps no dead letters"),

@@ -145,6 +145,7 @@ impl Transport for Streams {
             outlives_broker: true,
             ordering: Ordering::AcrossProcesses,
             shares: true,
+            holds: true,
             dead_letters: true,
             several_processes: true,
             ..Capabilities::none("redis")

@@ -72,7 +72,7 @@ const HELD: Duration = Duration::from_secs(12);
 
 /// What is held for a long time, because it waits for another attempt, is delivered to nobody else meanwhile.
 pub async fn case_16_a_held_delivery_stays_where_it_is<H: TransportHarness>(suite: TransportSuite<H>) {
-    if suite.lacks(&[Need::Redelivers, Need::Shares]) {
+    if suite.lacks(&[Need::Redelivers, Need::Shares, Need::Holds]) {
         return;
     }
     let (holding, waiting) = (suite.open().await, suite.open().await);
