@@ -20,6 +20,9 @@ use crate::error::Result;
 /// For so many partitions' worth of events there is room ahead.
 const AHEAD: i64 = 2;
 
+/// More positions than are given out while a partition is made.
+const NEAR: i64 = 10_000;
+
 /// How far behind the last position the rest's range ends when it becomes a partition: further than anybody writes until
 /// that is done, since nobody must be refused meanwhile.
 const GAP: i64 = 1 << 32;
@@ -168,11 +171,21 @@ impl PostgresStore {
         Ok(Ranges { ranges, last_given: ends.try_get(0)?, rest_in_use: ends.try_get(1)? })
     }
 
-    /// Adds partitions at the end. Nobody who writes to others waits for it.
+    /// Adds partitions at the end. Nobody who writes to others waits for it, unless the end is near: an event that has its
+    /// position, and its place in the rest, but not yet its row there, would be refused by a rest that has no place for it
+    /// any more.
     async fn extend(&self, events: i64) -> Result<(), sqlx::Error> {
         let Some(mut transaction) = self.housekeeping().await? else { return Ok(()) };
-        let found = self.find_ranges(&mut transaction).await?;
+        let mut found = self.find_ranges(&mut transaction).await?;
         if !found.rest_in_use {
+            if found.end() <= found.last_given.saturating_add(events.min(NEAR)) {
+                let lock = self.sql("LOCK TABLE @.event_log IN SHARE ROW EXCLUSIVE MODE");
+                sqlx::raw_sql(lock).execute(&mut *transaction).await?;
+                found = self.find_ranges(&mut transaction).await?;
+            }
+            if found.rest_in_use {
+                return Ok(());
+            }
             self.add_from(&mut transaction, found.end(), found.last_given, events).await?;
         }
         transaction.commit().await

@@ -4,6 +4,7 @@
 mod kafka;
 #[cfg(feature = "nats")]
 mod nats;
+#[cfg(any(feature = "postgres", feature = "redis", feature = "nats", feature = "rabbitmq"))]
 pub(crate) mod process;
 #[cfg(feature = "rabbitmq")]
 mod rabbitmq;
