@@ -6,6 +6,8 @@
 pub enum Ordering {
     /// Across any number of processes that share the subscription.
     AcrossProcesses,
+    /// Across processes that stay. While they come and go, one event may come before an earlier one that was given back.
+    AcrossStayingProcesses,
     /// As long as one process takes them in.
     WithinProcess,
     /// Not at all.
@@ -94,6 +96,7 @@ impl Capabilities {
         let delivery = if self.redelivers { "at least once" } else { "at most once" };
         let ordering = match self.ordering {
             Ordering::AcrossProcesses => "across processes",
+            Ordering::AcrossStayingProcesses => "across processes, while none comes or goes",
             Ordering::WithinProcess => "within one process",
             Ordering::None => "no",
         };

@@ -108,9 +108,9 @@ impl CorePublisher {
                 }
             }
         }
-        let flushed = timeout(PATIENCE, self.client.flush()).await;
-        let flushed = flushed.map_err(|_| "timed out".to_owned()).and_then(|done| done.map_err(|e| e.to_string()));
-        flushed.map_err(|error| Unconfirmed::all(unavailable(&self.options, "nothing was sent", error)))?;
+        // The server has them all: what was only written is lost with a connection that is closed behind it.
+        let heard = heard(&self.client).await;
+        heard.map_err(|error| Unconfirmed::all(unavailable(&self.options, "nothing was sent", error)))?;
         stopped.map_or(Ok(()), |error| Err(Unconfirmed { confirmed: sent, error }))
     }
 
@@ -128,6 +128,17 @@ impl Publisher for CorePublisher {
     fn publish<'a>(&'a mut self, messages: &'a [Outgoing]) -> BoxFuture<'a, Result<(), Unconfirmed>> {
         Box::pin(self.all(messages))
     }
+}
+
+/// Waits until the server has had all that was said on this connection: what comes back to it shows that.
+async fn heard(client: &Client) -> Result<(), String> {
+    let echo = async {
+        let inbox = client.new_inbox();
+        let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| error.to_string())?;
+        client.publish(inbox, "".into()).await.map_err(|error| error.to_string())?;
+        answers.next().await.map(drop).ok_or_else(|| "the connection ended".to_owned())
+    };
+    timeout(PATIENCE, echo).await.unwrap_or_else(|_| Err("timed out".to_owned()))
 }
 
 struct CoreInbound {
@@ -152,14 +163,7 @@ impl CoreInbound {
             let subscribed = client.queue_subscribe(subject, group.clone()).await;
             all.push(subscribed.map_err(|error| failed(error.to_string()))?);
         }
-        // What comes back to this connection shows that the server has all of them.
-        let echo = async {
-            let inbox = client.new_inbox();
-            let mut answers = client.subscribe(inbox.clone()).await.map_err(|error| error.to_string())?;
-            client.publish(inbox, "".into()).await.map_err(|error| error.to_string())?;
-            answers.next().await.map(drop).ok_or_else(|| "the connection ended".to_owned())
-        };
-        timeout(PATIENCE, echo).await.map_err(|_| failed("timed out".into()))?.map_err(failed)?;
+        heard(&client).await.map_err(failed)?;
         Ok(all)
     }
 

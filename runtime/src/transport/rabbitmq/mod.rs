@@ -38,6 +38,9 @@
 //! frozen or cut off within about 10 s: two missed heartbeats. A queue is handed over when nothing of it is unsettled; if
 //! that takes longer than 2 s, as with a delivery that waits for its retry, it stays where it is for now.
 //!
+//! Order holds across processes that stay. When one leaves or dies while another takes over, the broker may put what the one
+//! gives back behind what the other gives back, and so deliver an event before an earlier one of its aggregate.
+//!
 //! What is on its way to a process is bounded by the window, and by 64 for each of its queues.
 //!
 //! # Not promised
@@ -139,7 +142,7 @@ impl Transport for RabbitMq {
             redelivers: true,
             keeps_for_absent: true,
             outlives_broker: true,
-            ordering: Ordering::AcrossProcesses,
+            ordering: Ordering::AcrossStayingProcesses,
             shares: true,
             holds: true,
             dead_letters: true,

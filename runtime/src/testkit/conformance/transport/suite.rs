@@ -107,7 +107,10 @@ impl<H: TransportHarness> TransportSuite<H> {
 
     /// How many subscribers a case about order may have: where order holds within a process only, one.
     pub(super) fn in_order(&self, subscribers: usize) -> usize {
-        if self.capabilities.ordering == Ordering::AcrossProcesses { subscribers } else { 1 }
+        match self.capabilities.ordering {
+            Ordering::AcrossProcesses | Ordering::AcrossStayingProcesses => subscribers,
+            Ordering::WithinProcess | Ordering::None => 1,
+        }
     }
 
     /// A runtime with these handlers, that remembers nothing.

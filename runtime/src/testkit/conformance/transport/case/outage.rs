@@ -178,14 +178,15 @@ pub async fn case_13_a_broker_may_come_later<H: TransportHarness>(suite: Transpo
         until_so("the relay says so too", || !relay.health().connected && relay.health().error.is_some()).await;
     }
     tokio::task::block_in_place(|| if kills { broker.restart() } else { broker.thaw() });
-    if !suite.capabilities.keeps_for_absent {
-        // What was published before the consumer was there is gone; what comes now must arrive.
+    let replays = suite.capabilities.keeps_for_absent && suite.capabilities.replays;
+    if !replays {
+        // What was published before the consumer's subscription was there is gone; what comes now must arrive.
         connected(std::slice::from_ref(&consumer)).await;
         until_so("the relay is connected", || relay.health().connected).await;
     }
     parcel.step(2);
     save(&here, &mut parcel).await.expect("an event can be committed");
-    if suite.capabilities.keeps_for_absent && suite.capabilities.replays {
+    if replays {
         until_handled(&stage, "first", 2).await;
     } else {
         until_so("the later event arrives", || stage.done("first", "p").contains(&2)).await;
