@@ -19,7 +19,7 @@ use domain_events::{
 };
 
 /// No wait in a test is longer.
-pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 
 /// A transport on the shared server, under a prefix of its own.
 pub(crate) fn transport() -> Arc<dyn Transport> {

@@ -10,6 +10,8 @@ pub(crate) mod process;
 mod rabbitmq;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(any(feature = "redis", feature = "nats", feature = "rabbitmq"))]
+mod signal;
 
 #[cfg(feature = "kafka")]
 pub use kafka::KafkaMock;

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::process::{PATIENCE, dismiss, folder_of, free_port, kept, log_of, run};
+use super::{
+    process::{PATIENCE, dismiss, folder_of, free_port, kept, log_of},
+    signal,
+};
 
 /// What to do where there is no server.
 const INSTALL: &str = "the NATS server is not installed; on Debian and Ubuntu: \
@@ -144,7 +147,7 @@ impl NatsServer {
     ///
     /// If it is not running.
     pub fn kill(&self) {
-        self.signal("-9");
+        signal::kill(self.running());
         self.stop("keep");
     }
 
@@ -154,7 +157,7 @@ impl NatsServer {
     ///
     /// If it is not running.
     pub fn pause(&self) {
-        self.signal("-STOP");
+        signal::pause(self.running());
     }
 
     /// `SIGCONT`, after [`pause`](Self::pause).
@@ -163,12 +166,11 @@ impl NatsServer {
     ///
     /// If it is not running.
     pub fn resume(&self) {
-        self.signal("-CONT");
+        signal::resume(self.running());
     }
 
-    fn signal(&self, signal: &str) {
-        let pid = self.pid().expect("the server is running").to_string();
-        run(Command::new("kill").args([signal, &pid]));
+    fn running(&self) -> u32 {
+        self.pid().expect("the server is running")
     }
 
     fn pid(&self) -> Option<u32> {

@@ -11,7 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::process::{PATIENCE, dismiss, folder_of, free_port, kept, log_of, run};
+use super::{
+    process::{PATIENCE, dismiss, folder_of, free_port, kept, log_of, run},
+    signal,
+};
 
 /// What to do where there is no server.
 const INSTALL: &str = "RabbitMQ's server is not installed; on Debian and Ubuntu: \
@@ -202,7 +205,7 @@ impl RabbitServer {
     ///
     /// If it is not running.
     pub fn kill(&self) {
-        self.signal("-9");
+        signal::kill(self.running());
         self.stop();
     }
 
@@ -212,7 +215,7 @@ impl RabbitServer {
     ///
     /// If it is not running.
     pub fn pause(&self) {
-        self.signal("-STOP");
+        signal::pause(self.running());
     }
 
     /// Goes on after [`pause`](Self::pause).
@@ -221,7 +224,7 @@ impl RabbitServer {
     ///
     /// If it is not running.
     pub fn resume(&self) {
-        self.signal("-CONT");
+        signal::resume(self.running());
     }
 
     /// Starts it again after [`kill`](Self::kill), on the same data and port.
@@ -237,9 +240,8 @@ impl RabbitServer {
         }
     }
 
-    fn signal(&self, signal: &str) {
-        let pid = self.pid().expect("the server is running").to_string();
-        run(Command::new("kill").args([signal, &pid]));
+    fn running(&self) -> u32 {
+        self.pid().expect("the server is running")
     }
 
     /// Its process id, if it runs.

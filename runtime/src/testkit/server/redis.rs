@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::process::{PATIENCE, dismiss, folder_of, free_port, kept, log_of, run};
+use super::{
+    process::{PATIENCE, dismiss, folder_of, free_port, kept, log_of, run},
+    signal,
+};
 
 /// What to do where there is no server.
 const INSTALL: &str = "Redis' server is not installed; on Debian and Ubuntu: \
@@ -184,7 +187,7 @@ impl RedisServer {
     ///
     /// If it is not running.
     pub fn kill(&self) {
-        self.signal("-9");
+        signal::kill(self.running());
         self.stop("keep");
     }
 
@@ -194,7 +197,7 @@ impl RedisServer {
     ///
     /// If it is not running.
     pub fn pause(&self) {
-        self.signal("-STOP");
+        signal::pause(self.running());
     }
 
     /// Goes on after [`pause`](Self::pause).
@@ -203,7 +206,7 @@ impl RedisServer {
     ///
     /// If it is not running.
     pub fn resume(&self) {
-        self.signal("-CONT");
+        signal::resume(self.running());
     }
 
     /// Starts it again after [`kill`](Self::kill), on the same data and port.
@@ -219,9 +222,8 @@ impl RedisServer {
         }
     }
 
-    fn signal(&self, signal: &str) {
-        let pid = self.pid().expect("the server is running").to_string();
-        run(Command::new("kill").args([signal, &pid]));
+    fn running(&self) -> u32 {
+        self.pid().expect("the server is running")
     }
 
     /// Its process id, if it runs.

@@ -20,8 +20,11 @@ use crate::{
 /// In seconds. A peer that is frozen, or whose cable is cut, is given up after two of them.
 const HEARTBEAT: u16 = 5;
 
-/// How long one step in talking to the broker may take, until it counts as away.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+/// How long connecting and hanging up may take.
+pub(super) const GREETING: Duration = Duration::from_secs(10);
+
+/// How long an answer may take on a connection whose heartbeats are there: a broker under load is slow, not away.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Which broker, and what the address says about how to use it.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ impl Broker {
             },
             properties,
         );
-        self.in_time("connect", connecting).await
+        self.within(GREETING, "connect", connecting).await
     }
 
     /// A channel of a connection.
@@ -59,11 +62,21 @@ impl Broker {
         self.in_time("open a channel", connection.create_channel()).await
     }
 
-    /// Waits for an answer, but not for ever: a broker that is frozen takes connections and says nothing.
+    /// Waits for an answer, but not for ever.
     pub(super) async fn in_time<T>(&self, doing: &str, answer: impl Future<Output = lapin::Result<T>>) -> Result<T> {
-        match tokio::time::timeout(PATIENCE, answer).await {
+        self.within(PATIENCE, doing, answer).await
+    }
+
+    /// A broker that is frozen takes connections and says nothing.
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        doing: &str,
+        answer: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T> {
+        match tokio::time::timeout(limit, answer).await {
             Ok(answered) => answered.map_err(|error| self.failed(doing, &error)),
-            Err(_) => Err(self.silent(doing)),
+            Err(_) => Err(self.unanswered(doing, limit)),
         }
     }
 
@@ -74,7 +87,11 @@ impl Broker {
 
     /// The error where no answer comes.
     pub(super) fn silent(&self, doing: &str) -> Error {
-        Error::new(ErrorKind::Unavailable, format!("{}: no answer within {PATIENCE:?}", self.cannot(doing)))
+        self.unanswered(doing, PATIENCE)
+    }
+
+    fn unanswered(&self, doing: &str, limit: Duration) -> Error {
+        Error::new(ErrorKind::Unavailable, format!("{}: no answer within {limit:?}", self.cannot(doing)))
     }
 
     /// How an error begins.
@@ -124,5 +141,5 @@ impl Broker {
 /// Ends a connection as the protocol wants it. That it is ended already is no error.
 pub(super) async fn hang_up(connection: &Connection) {
     let closing = connection.close(200, ShortString::default());
-    let _ = tokio::time::timeout(PATIENCE, closing).await;
+    let _ = tokio::time::timeout(GREETING, closing).await;
 }

@@ -13,7 +13,7 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::{
-    connect::{Broker, PATIENCE, hang_up},
+    connect::{Broker, GREETING, hang_up},
     names::Names,
     publish,
     session::{Arrived, Line, Session, Shared, lock},
@@ -251,7 +251,7 @@ impl Inbound for AmqpInbound {
                 }
                 // The channel alone first: its end is answered after what was said on it was heard.
                 let closing = line.data.close(200, Default::default());
-                let _ = tokio::time::timeout(PATIENCE, closing).await;
+                let _ = tokio::time::timeout(GREETING, closing).await;
                 hang_up(&line.connection).await;
             }
             Ok(())
