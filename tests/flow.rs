@@ -3,6 +3,8 @@
 
 #[path = "flow/bounds.rs"]
 mod bounds;
+#[path = "flow/bursts.rs"]
+mod bursts;
 #[path = "flow/chosen.rs"]
 mod chosen;
 #[path = "flow/commit.rs"]

@@ -5,13 +5,14 @@
 //! the handler. A delivery that is alone needs none: its transaction is rolled back whole.
 
 use std::{
-    collections::{HashSet, VecDeque},
     future::Future,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::delivery::{Attempt, Attempted, store_failed};
+use super::{
+    delivery::{Attempt, Attempted, store_failed},
+    together::Together,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     event::EventId,
@@ -24,71 +25,20 @@ use crate::{
 /// waits for a lock: then the transaction is given up.
 const UNDONE_WITHIN: Duration = Duration::from_secs(1);
 
-/// The deliveries of one transaction, in the order they are made. Whoever takes one out decides what becomes of it.
-pub(super) struct Batch<S> {
-    waiting: Mutex<Waiting<S>>,
-}
+/// Deliveries that share a transaction.
+pub(super) struct Batch<'a, S>(pub(super) &'a Together<S>);
 
-struct Waiting<S> {
-    attempts: VecDeque<Attempt<S>>,
-    /// The lanes of those that were taken out to be made.
-    begun: HashSet<u64>,
-}
-
-impl<S: Store> Batch<S> {
-    pub(super) fn new(attempts: impl IntoIterator<Item = Attempt<S>>) -> Self {
-        let attempts = attempts.into_iter().collect();
-        Self { waiting: Mutex::new(Waiting { attempts, begun: HashSet::new() }) }
-    }
-
-    /// Takes back what was not begun; returns the lanes that nothing was begun of.
-    pub(super) fn take_back(&self) -> HashSet<u64> {
-        let mut waiting = self.waiting();
-        let left: HashSet<_> = waiting.attempts.drain(..).map(|attempt| attempt.key).collect();
-        left.difference(&waiting.begun).copied().collect()
-    }
-
-    /// The lanes that something was begun of.
-    pub(super) fn begun(&self) -> HashSet<u64> {
-        self.waiting().begun.clone()
-    }
-
-    fn next(&self) -> Option<Attempt<S>> {
-        let mut waiting = self.waiting();
-        let attempt = waiting.attempts.pop_front()?;
-        waiting.begun.insert(attempt.key);
-        Some(attempt)
-    }
-
-    /// Leaves out what stands behind a delivery that was not done.
-    fn leave_lane(&self, key: u64) {
-        self.waiting().attempts.retain(|attempt| attempt.key != key);
-    }
-
-    /// The lease all of them are made under, and their events.
-    fn about(&self) -> Option<(Lease, Vec<EventId>)> {
-        let waiting = self.waiting();
-        let lease = waiting.attempts.front()?.lease.clone();
-        Some((
-            lease,
-            waiting.attempts.iter().filter_map(|attempt| attempt.event.as_ref()).map(|event| event.id()).collect(),
-        ))
-    }
-
-    fn waiting(&self) -> MutexGuard<'_, Waiting<S>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+impl<S: Store> Batch<'_, S> {
     /// Makes them, until one takes long or nothing is left.
     pub(super) async fn make(&self, store: &S) -> Vec<Attempted> {
-        let Some((lease, events)) = self.about() else { return Vec::new() };
+        let Some((lease, events)) = self.0.about() else { return Vec::new() };
         let mut transaction = match store.begin().await {
             Ok(transaction) => transaction,
             Err(error) => return self.refuse_all(&error),
         };
         let handled = match store.handled(S::connection(&mut transaction), &lease, &events).await {
             Ok(Some(handled)) => handled,
-            Ok(None) => return self.next().map(|attempt| attempt.ended(Outcome::LeaseLost)).into_iter().collect(),
+            Ok(None) => return self.0.next().map(|attempt| attempt.ended(Outcome::LeaseLost)).into_iter().collect(),
             Err(error) => return self.refuse_all(&error),
         };
         let mut made = Made { store, lease, ended: Vec::new(), fresh: Vec::new() };
@@ -116,7 +66,7 @@ impl<S: Store> Batch<S> {
         if shared {
             store.savepoint(S::connection(transaction), false).await?;
         }
-        while let Some(attempt) = self.next() {
+        while let Some(attempt) = self.0.next() {
             let Some(event) = attempt.event.clone() else { continue };
             let begun = Instant::now();
             if handled.contains(&event.id()) {
@@ -143,7 +93,7 @@ impl<S: Store> Batch<S> {
                     fault::point("transaction.shared");
                 }
             } else {
-                self.leave_lane(key);
+                self.0.leave_lane(key);
                 if shared {
                     in_time(store.undo(S::connection(transaction))).await?;
                 }
@@ -157,7 +107,7 @@ impl<S: Store> Batch<S> {
 
     /// None of them could be made.
     fn refuse_all(&self, error: &Error) -> Vec<Attempted> {
-        std::iter::from_fn(|| self.next()).map(|attempt| attempt.ended(store_failed(error))).collect()
+        std::iter::from_fn(|| self.0.next()).map(|attempt| attempt.ended(store_failed(error))).collect()
     }
 }
 

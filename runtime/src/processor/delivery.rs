@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Context, batch::Batch, tail::TailEvent};
+use super::{Context, batch::Batch, tail::TailEvent, together::Together};
 use crate::{
     error::Error,
     event::{AnyEvent, EventMeta},
@@ -42,10 +42,18 @@ pub(super) struct Attempted {
     pub(super) took: Duration,
 }
 
+impl Attempted {
+    /// One that did not come to its end.
+    pub(super) fn unmade(key: u64, number: u32, outcome: Outcome) -> Self {
+        Self { key, number, outcome, event: None, took: Duration::ZERO }
+    }
+}
+
 impl<S: Store> Attempt<S> {
     pub(super) async fn make(mut self) -> Attempted {
         if self.event.is_none() {
-            match self.context.store.fetch(&[self.position]).await {
+            let fetching = Box::pin(self.context.store.fetch(std::slice::from_ref(&self.position)));
+            match fetching.await {
                 Err(error) => return self.ended(store_failed(&error)),
                 Ok(mut found) => self.event = found.pop().map(TailEvent::new),
             }
@@ -57,7 +65,9 @@ impl<S: Store> Attempt<S> {
         };
         if self.wired.transactional {
             let (gone, context) = (self.ended(Outcome::CutOff), Arc::clone(&self.context));
-            return Batch::new([self]).make(&*context.store).await.pop().unwrap_or(gone);
+            let alone = Together::new([self]);
+            // In a box, as everything that few deliveries need: the rest would be moved about with room for it.
+            return Box::pin(Batch(&alone).make(&*context.store)).await.pop().unwrap_or(gone);
         }
         let started = Instant::now();
         let outcome = guarded(self.attempt(&event, None)).await;
@@ -97,7 +107,7 @@ impl<S: Store> Attempt<S> {
         }
         // What is written in the handler's own transaction is marked there.
         if self.wired.options.once && connection.is_none() {
-            match self.context.store.claim_once(&self.lease, event.id(), self.position).await {
+            match Box::pin(self.context.store.claim_once(&self.lease, event.id(), self.position)).await {
                 Err(error) => return store_failed(&error),
                 Ok(OnceClaim::LeaseLost) => return Outcome::LeaseLost,
                 Ok(OnceClaim::Done) => return Outcome::Handled,

@@ -8,6 +8,7 @@
 
 mod assign;
 mod batch;
+mod burst;
 mod delivery;
 mod desk;
 mod drain;
@@ -19,6 +20,7 @@ mod strangers;
 mod subscription;
 mod sweep;
 mod tail;
+mod together;
 mod window;
 
 pub use shutdown::shutdown_signal;

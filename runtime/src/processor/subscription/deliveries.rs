@@ -31,13 +31,15 @@ impl<S: Store> Session<'_, S> {
     pub(super) fn launch(&mut self) {
         let now = self.subscription.context.clock.now();
         self.lanes.wake(now);
-        if self.running.batch_until().is_some_and(|until| until <= Instant::now()) {
+        if self.running.left_until().is_some_and(|until| until <= Instant::now()) {
             self.sharing.is_slow();
-            self.cut_batch();
+            self.take_back();
         }
         let limit = self.concurrency();
-        // While a batch runs, what else there is will be in the next one.
-        while self.running.len() + self.armed.len() + self.arming.len() < limit && self.running.batch_until().is_none()
+        // While a transaction for several runs, what else there is will be in the next one.
+        let transactional = self.subscription.wired.transactional;
+        while self.running.len() + self.armed.len() + self.arming.len() < limit
+            && !(transactional && self.running.left_until().is_some())
         {
             let Some(job) = self.lanes.start() else { break };
             // What has failed before, or is under suspicion, is made known before it is begun: if it takes the process
@@ -47,7 +49,7 @@ impl<S: Store> Session<'_, S> {
                 self.progress.apply(changes);
                 self.armed.push(job);
             } else if self.shares() && job.is_fresh() {
-                self.begin_batch(job);
+                self.begin_several(job);
             } else {
                 self.begin_attempt(job);
             }
@@ -67,12 +69,10 @@ impl<S: Store> Session<'_, S> {
         usize::from(self.subscription.wired.options.concurrency)
     }
 
-    /// Whether deliveries share transactions now: never under suspicion, and only where more wait than can run at a time.
+    /// Whether several deliveries are made together now: never under suspicion, and only where more wait than can run at a
+    /// time.
     fn shares(&self) -> bool {
-        self.subscription.wired.transactional
-            && self.careful.is_none()
-            && self.sharing.most() > 1
-            && self.progress.window.len() > self.concurrency()
+        self.careful.is_none() && self.sharing.most() > 1 && self.progress.window.len() > self.concurrency()
     }
 
     /// Whether its attempts are used up, the last one by a crash.
@@ -91,19 +91,23 @@ impl<S: Store> Session<'_, S> {
         self.careful = self.careful.map(|left| left.saturating_sub(1));
     }
 
-    fn begin_batch(&mut self, first: Job) {
+    fn begin_several(&mut self, first: Job) {
         let more = self.lanes.start_with(&first, self.sharing.most() - 1);
         if more.is_empty() {
             return self.begin_attempt(first);
         }
         let attempts: Vec<_> = std::iter::once(first).chain(more).map(|job| self.attempt(job, 1)).collect();
         let context = &self.subscription.context;
-        self.running.make_together(&context.store, attempts, context.config.share_transactions);
+        if self.subscription.wired.transactional {
+            self.running.make_in_one_transaction(&context.store, attempts, context.config.share_transactions);
+        } else {
+            self.running.make_in_one_burst(attempts);
+        }
     }
 
-    /// What a batch has not begun does not wait for it any more.
-    pub(super) fn cut_batch(&mut self) {
-        for key in self.running.cut_batch() {
+    /// What was to be made together, and is not begun, does not wait any more.
+    pub(super) fn take_back(&mut self) {
+        for key in self.running.take_back() {
             self.lanes.give_back(key);
         }
     }
@@ -122,8 +126,8 @@ impl<S: Store> Session<'_, S> {
 
     /// What follows attempts that have ended; `Break` if the lease is lost.
     pub(super) fn ended(&mut self, ended: Ended) -> ControlFlow<()> {
-        let Ended { attempts, left, begun, shared } = ended;
-        self.learn(&attempts, shared);
+        let Ended { attempts, left, begun, shared, waits } = ended;
+        self.learn(&attempts, shared, waits.is_some());
         let last: HashMap<_, _> = attempts.iter().enumerate().map(|(index, attempt)| (attempt.key, index)).collect();
         let mut closed = HashSet::new();
         for (index, attempted) in attempts.into_iter().enumerate() {
@@ -132,7 +136,8 @@ impl<S: Store> Session<'_, S> {
             if closed.contains(&key) {
                 continue;
             }
-            match self.attempted(attempted, begun, last.get(&key) == Some(&index)) {
+            let is_last = last.get(&key) == Some(&index) && waits != Some(key);
+            match self.attempted(attempted, begun, is_last) {
                 None => return ControlFlow::Break(()),
                 Some(goes_on) if goes_on => {}
                 Some(_) => {
@@ -146,9 +151,12 @@ impl<S: Store> Session<'_, S> {
         ControlFlow::Continue(())
     }
 
-    fn learn(&mut self, attempts: &[Attempted], shared: bool) {
+    /// What fails costs the others something only where they share a transaction with it.
+    fn learn(&mut self, attempts: &[Attempted], shared: bool, waits: bool) {
         let deliveries = if shared { attempts.len() } else { 1 };
-        if !attempts.is_empty() && attempts.iter().all(|attempt| matches!(attempt.outcome, Outcome::Handled)) {
+        let harms =
+            |attempt: &Attempted| self.subscription.wired.transactional && !matches!(attempt.outcome, Outcome::Handled);
+        if !waits && !attempts.is_empty() && !attempts.iter().any(harms) {
             self.sharing.went_well(deliveries, attempts.iter().map(|attempt| attempt.took).sum());
         } else {
             self.sharing.went_wrong(if shared { deliveries.max(2) } else { 1 });

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     handler::HandlerOptions,
     processor::{
+        burst::BURST,
         key,
         lanes::{Job, Lanes},
         tail::TailPage,
@@ -101,7 +102,7 @@ impl<'a, S: Store> Session<'a, S> {
             caught_up: false,
             kept: subscription.claim.position.clone(),
             running: UnderWay::new(),
-            sharing: Sharing::new(subscription.context.config.share_transactions),
+            sharing: Sharing::new(together_for(subscription)),
             armed: Vec::new(),
             arming: Vec::new(),
             careful: (crashes > 0).then_some(CAREFUL),
@@ -130,7 +131,7 @@ impl<'a, S: Store> Session<'a, S> {
                     let grace = self.subscription.context.config.grace;
                     drain_until.get_or_insert_with(|| Instant::now() + grace);
                 }
-                self.cut_batch();
+                self.take_back();
                 let mut past = drain_until.is_some_and(|until| Instant::now() >= until);
                 if past && !is_cut_off {
                     self.cut_off();
@@ -261,8 +262,13 @@ impl<'a, S: Store> Session<'a, S> {
             Instant::now() + if clock.is_manual() { wait.min(Duration::from_millis(5)) } else { wait }
         });
         let write = self.progress.due_at().filter(|_| can_write);
-        [retry, write, drain_until, self.running.batch_until()].into_iter().flatten().min()
+        [retry, write, drain_until, self.running.left_until()].into_iter().flatten().min()
     }
+}
+
+/// How long deliveries that are made together may take.
+fn together_for<S>(subscription: &Subscription<S>) -> Duration {
+    if subscription.wired.transactional { subscription.context.config.share_transactions } else { BURST }
 }
 
 /// A delivery found `Running` took its process down: that was an attempt like any other, and the next one waits.

@@ -1,25 +1,26 @@
-//! How many deliveries of a transactional handler may share a transaction next: more while that goes well and quickly, one
-//! where it does not.
+//! How many deliveries may be made together next, in one transaction or in one burst: more while that goes well and
+//! quickly, one where it does not.
 //!
 //! What shares a transaction also shares its locks, until it ends: a handler that is slow, or fails often, has each
-//! delivery in a transaction of its own.
+//! delivery in a transaction of its own. What shares a task waits for those before it: a handler that is slow, or has to
+//! wait, has a task for each.
 
 use std::time::Duration;
 
-/// The most deliveries in one transaction. PostgreSQL keeps 64 savepoints of a transaction at hand.
+/// The most deliveries together. PostgreSQL keeps 64 savepoints of a transaction at hand.
 const MOST: usize = 32;
 
-/// How many deliveries stay alone after one has failed, or was slow, in a shared transaction, at first and at most.
+/// How many deliveries stay alone after one has failed, was slow or had to wait among others, at first and at most.
 const ALONE_FIRST: usize = 8;
 const ALONE_MOST: usize = 1024;
 
 pub(super) struct Sharing {
     most: usize,
-    /// So many deliveries still have a transaction of their own.
+    /// So many deliveries are still made alone.
     alone: usize,
     /// How many will have after the next such one.
     alone_next: usize,
-    /// How long deliveries may share one; zero: not at all.
+    /// How long those made together may take; zero: there are none.
     shared_for: Duration,
 }
 
@@ -28,12 +29,12 @@ impl Sharing {
         Self { most: 1, alone: 0, alone_next: ALONE_FIRST, shared_for }
     }
 
-    /// The most deliveries in the next transaction.
+    /// The most deliveries to be made together next.
     pub(super) fn most(&self) -> usize {
         if self.alone > 0 || self.shared_for.is_zero() { 1 } else { self.most }
     }
 
-    /// All deliveries of a transaction were handled.
+    /// All of them were handled.
     pub(super) fn went_well(&mut self, deliveries: usize, took: Duration) {
         if took > self.shared_for {
             self.most = (deliveries / 2).max(1);

@@ -1,8 +1,8 @@
-//! The deliveries of a session that are being made: one task each, or one for all that share a transaction.
+//! The deliveries of a session that are being made: one task each, or one for several.
 
 use std::{
     collections::{HashMap, HashSet},
-    future::pending,
+    future::{Future, pending},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,17 +13,23 @@ use crate::{
     handler::{Outcome, Verdict},
     processor::{
         batch::Batch,
+        burst::{self, BURST, Made, Waits},
         delivery::{Attempt, Attempted},
+        together::Together,
     },
     store::Store,
 };
 
+/// What was not begun is taken back after so many times the time that it should have taken.
+const LATE: u32 = 5;
+
 /// Tasks, and what is known of each.
 pub(super) struct UnderWay<S> {
-    tasks: JoinSet<Vec<Attempted>>,
+    tasks: JoinSet<Made>,
     about: HashMap<Id, About<S>>,
-    /// The batch the others wait for, and until when.
-    batch: Option<(Arc<Batch<S>>, Instant)>,
+    /// Those with several deliveries, and until when what they have not begun is left to them.
+    several: Vec<(Arc<Together<S>>, Instant)>,
+    is_cut_off: bool,
 }
 
 enum About<S> {
@@ -33,7 +39,9 @@ enum About<S> {
         number: u32,
         begun: bool,
     },
-    Several(Arc<Batch<S>>),
+    Several {
+        together: Arc<Together<S>>,
+    },
 }
 
 /// What came of a task.
@@ -44,53 +52,67 @@ pub(super) struct Ended {
     pub(super) left: HashSet<u64>,
     /// Whether handlers were called.
     pub(super) begun: bool,
-    /// Whether it was a transaction for several deliveries.
+    /// Whether it was one task for several deliveries.
     pub(super) shared: bool,
+    /// The lane whose next delivery was begun, and goes on in a task of its own.
+    pub(super) waits: Option<u64>,
 }
 
 impl<S: Store> UnderWay<S> {
     pub(super) fn new() -> Self {
-        Self { tasks: JoinSet::new(), about: HashMap::new(), batch: None }
+        Self { tasks: JoinSet::new(), about: HashMap::new(), several: Vec::new(), is_cut_off: false }
     }
 
     pub(super) fn make(&mut self, attempt: Attempt<S>) {
         let (key, number) = (attempt.key, attempt.number);
-        let task = self.tasks.spawn(async move { vec![attempt.make().await] });
-        self.about.insert(task.id(), About::One { key, number, begun: true });
+        self.spawn(About::One { key, number, begun: true }, async move { alone(attempt.make().await) });
     }
 
     pub(super) fn bury(&mut self, attempt: Attempt<S>) {
         let (key, number) = (attempt.key, attempt.number);
-        let task = self.tasks.spawn(async move { vec![attempt.bury_crashed().await] });
-        self.about.insert(task.id(), About::One { key, number, begun: false });
+        self.spawn(About::One { key, number, begun: false }, async move { alone(attempt.bury_crashed().await) });
     }
 
-    /// `shared_for` is how long the deliveries may take; the others wait for five times as long.
-    pub(super) fn make_together(
+    /// In one transaction; `shared_for` is how long the deliveries may take.
+    pub(super) fn make_in_one_transaction(
         &mut self,
         store: &Arc<S>,
         attempts: impl IntoIterator<Item = Attempt<S>>,
         shared_for: Duration,
     ) {
-        let (batch, store) = (Arc::new(Batch::new(attempts)), Arc::clone(store));
-        let made = Arc::clone(&batch);
-        let task = self.tasks.spawn(async move { made.make(&*store).await });
-        self.about.insert(task.id(), About::Several(Arc::clone(&batch)));
-        self.batch = Some((batch, Instant::now() + shared_for.saturating_mul(5)));
+        let (together, store) = (Arc::new(Together::new(attempts)), Arc::clone(store));
+        let made = Arc::clone(&together);
+        self.several.push((Arc::clone(&together), Instant::now() + shared_for.saturating_mul(LATE)));
+        let task = async move { Made { attempts: Batch(&made).make(&*store).await, waits: None } };
+        self.spawn(About::Several { together }, task);
     }
 
-    /// Until when the others wait for a batch.
-    pub(super) fn batch_until(&self) -> Option<Instant> {
-        self.batch.as_ref().map(|(_, until)| *until)
+    /// One after the other.
+    pub(super) fn make_in_one_burst(&mut self, attempts: impl IntoIterator<Item = Attempt<S>>) {
+        let together = Arc::new(Together::new(attempts));
+        let made = Arc::clone(&together);
+        self.several.push((Arc::clone(&together), Instant::now() + BURST.saturating_mul(LATE)));
+        self.spawn(About::Several { together }, async move { burst::make(&made).await });
     }
 
-    /// Takes from the batch what it has not begun, and no longer waits for it: the lanes that nothing was begun of.
-    pub(super) fn cut_batch(&mut self) -> HashSet<u64> {
-        self.batch.take().map(|(batch, _)| batch.take_back()).unwrap_or_default()
+    fn spawn(&mut self, about: About<S>, task: impl Future<Output = Made> + Send + 'static) {
+        let task = self.tasks.spawn(task);
+        self.about.insert(task.id(), about);
+    }
+
+    /// Until when deliveries are left to tasks that have several and have not begun them.
+    pub(super) fn left_until(&self) -> Option<Instant> {
+        self.several.iter().map(|(_, until)| *until).min()
+    }
+
+    /// Takes back what was not begun of several: the lanes that nothing was begun of.
+    pub(super) fn take_back(&mut self) -> HashSet<u64> {
+        self.several.drain(..).flat_map(|(together, _)| together.take_back()).collect()
     }
 
     /// Ends all of them at their next `await`.
     pub(super) fn cut_off(&mut self) {
+        self.is_cut_off = true;
         self.tasks.abort_all();
     }
 
@@ -107,7 +129,7 @@ impl<S: Store> UnderWay<S> {
         loop {
             let Some(joined) = self.tasks.join_next_with_id().await else { return pending().await };
             let (task, joined) = match joined {
-                Ok((task, attempts)) => (task, Ok(attempts)),
+                Ok((task, made)) => (task, Ok(made)),
                 Err(error) => (error.id(), Err(error)),
             };
             if let Some(about) = self.about.remove(&task) {
@@ -116,21 +138,41 @@ impl<S: Store> UnderWay<S> {
         }
     }
 
-    fn end(&mut self, about: About<S>, joined: Result<Vec<Attempted>, JoinError>) -> Ended {
+    fn end(&mut self, about: About<S>, joined: Result<Made, JoinError>) -> Ended {
         match about {
             About::One { key, number, begun } => {
-                let attempts = joined.unwrap_or_else(|error| vec![cut_short(key, number, &error)]);
-                Ended { attempts, left: HashSet::new(), begun, shared: false }
+                let made = joined.unwrap_or_else(|error| alone(cut_short(key, number, &error)));
+                Ended { attempts: made.attempts, left: HashSet::new(), begun, shared: false, waits: None }
             }
-            About::Several(batch) => {
-                self.batch.take_if(|(waited_for, _)| Arc::ptr_eq(waited_for, &batch));
-                let left = batch.take_back();
-                // A transaction that did not end has no effect: each lane goes on from the first delivery it was given.
-                let again = |error: JoinError| batch.begun().iter().map(|key| cut_short(*key, 1, &error)).collect();
-                Ended { attempts: joined.unwrap_or_else(again), left, begun: true, shared: true }
+            About::Several { together } => {
+                self.several.retain(|(other, _)| !Arc::ptr_eq(other, &together));
+                let left = together.take_back();
+                // Nothing is known of what a task did that did not come to its end; a transaction then has no effect. Each
+                // lane goes on from the first delivery it was given.
+                let again = |error: JoinError| {
+                    let attempts = together.begun().iter().map(|key| cut_short(*key, 1, &error)).collect();
+                    Made { attempts, waits: None }
+                };
+                let Made { mut attempts, waits } = joined.unwrap_or_else(again);
+                let mut key = None;
+                match waits {
+                    Some(waits) if self.is_cut_off => {
+                        attempts.push(Attempted::unmade(waits.key, waits.number, Outcome::CutOff));
+                    }
+                    Some(Waits { key: lane, number, rest }) => {
+                        key = Some(lane);
+                        self.spawn(About::One { key: lane, number, begun: true }, async move { alone(rest.await) });
+                    }
+                    None => {}
+                }
+                Ended { attempts, left, begun: true, shared: true, waits: key }
             }
         }
     }
+}
+
+fn alone(attempted: Attempted) -> Made {
+    Made { attempts: vec![attempted], waits: None }
 }
 
 /// What a task that did not come to its end has done. Handlers' panics are caught further in: one here is a defect of
@@ -143,5 +185,5 @@ fn cut_short(key: u64, number: u32, error: &JoinError) -> Attempted {
             Outcome::Failed { verdict: Verdict::Retry, error }
         }
     };
-    Attempted { key, number, outcome, event: None, took: Duration::ZERO }
+    Attempted::unmade(key, number, outcome)
 }

@@ -1,0 +1,54 @@
+//! Deliveries of a handler that answers at once, made one after the other in one task: a task for each would cost more
+//! than the handler does.
+//!
+//! One that has to wait ends the burst, and goes on in a task of its own: nobody waits for it. One that blocks its thread,
+//! against the rules of async code, holds up those that were made before it in the same burst; the rest is taken back.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use super::{delivery::Attempted, together::Together};
+use crate::{handler::Outcome, store::Store};
+
+/// How long a burst should take: what is in it waits as long, and has one thread.
+pub(super) const BURST: Duration = Duration::from_micros(500);
+
+/// What came of a burst.
+pub(super) struct Made {
+    pub(super) attempts: Vec<Attempted>,
+    pub(super) waits: Option<Waits>,
+}
+
+/// A delivery that was begun, and has to wait.
+pub(super) struct Waits {
+    pub(super) key: u64,
+    pub(super) number: u32,
+    pub(super) rest: Pin<Box<dyn Future<Output = Attempted> + Send>>,
+}
+
+/// Makes them, until one has to wait, or they have taken long, or nothing is left.
+pub(super) async fn make<S: Store>(together: &Together<S>) -> Made {
+    let since = Instant::now();
+    let mut attempts = Vec::new();
+    while let Some(attempt) = together.next() {
+        let (key, number) = (attempt.key, attempt.number);
+        let mut rest = Box::pin(attempt.make());
+        match poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await {
+            Poll::Pending => return Made { attempts, waits: Some(Waits { key, number, rest }) },
+            Poll::Ready(attempted) => {
+                if !matches!(attempted.outcome, Outcome::Handled) {
+                    together.leave_lane(key);
+                }
+                attempts.push(attempted);
+            }
+        }
+        if since.elapsed() >= BURST {
+            break;
+        }
+    }
+    Made { attempts, waits: None }
+}
