@@ -17,14 +17,13 @@ use lapin::{
 use super::{
     connect::Broker,
     declare::{exists, partitions, topic},
-    lock::Lock,
     names::{Names, SHARDS, short},
     publish, wire,
 };
 use crate::{error::Result, transport::record::Subscription};
 
 /// Makes sure that the subscription's events, and no others, reach its queues; `known` if all queues have been there, so
-/// that what is written down about them still holds.
+/// that what is written down about them still holds. To be called under the handler's lock.
 pub(super) async fn follow(
     broker: &Broker,
     connection: &Connection,
@@ -32,7 +31,6 @@ pub(super) async fn follow(
     names: &Names,
     known: bool,
 ) -> Result<()> {
-    let lock = Lock::take(broker, connection, names.lock("bindings")).await?;
     let channel = publish::confirming(broker, connection).await?;
     let wanted = note(subscription);
     let written = broker.in_time("read what is bound", take_note(&channel, names, wanted.as_bytes())).await?;
@@ -49,7 +47,7 @@ pub(super) async fn follow(
         broker.in_time("bind the handler's queues", binding).await?;
         publish::into_queue(broker, &channel, names.bindings(), wanted.as_bytes(), wire::note()).await?;
     }
-    lock.release(broker).await
+    Ok(())
 }
 
 /// What is wanted, in the form in which it is written down.

@@ -12,6 +12,7 @@ use super::{
     QueueKind, bindings,
     connect::{Broker, PATIENCE},
     error::is_not_found,
+    lock::Lock,
     names::{Names, SHARDS, short},
 };
 use crate::{error::Result, transport::record::Subscription};
@@ -43,12 +44,15 @@ pub(super) async fn subscription(
 ) -> Result<()> {
     let channel = broker.channel(connection).await?;
     events(broker, &channel, &names.events()).await?;
+    // Many workers may start at a time: those who waited find everything done.
+    let lock = Lock::take(broker, connection, names.lock("bindings")).await?;
     let existed = all_exist(broker, connection, subscription, names).await?;
     queues(broker, &channel, subscription, names).await?;
     if !existed && broker.queue == QueueKind::Quorum {
         tokio::time::sleep(REGISTERED).await;
     }
-    bindings::follow(broker, connection, subscription, names, existed).await
+    bindings::follow(broker, connection, subscription, names, existed).await?;
+    lock.release(broker).await
 }
 
 /// Whether none of the queues is missing.

@@ -16,8 +16,10 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// Who waits for a lock asks again after so long: each refusal is a line in the broker's log.
+/// Who waits for a lock asks again after so long, and each time so much longer, up to so many times: each refusal ends a
+/// channel, and is a line in the broker's log.
 const RETRY: Duration = Duration::from_millis(100);
+const LONGER: u32 = 8;
 
 /// A lock that is held. [Let go](Self::release), or dropped with its connection, it is free.
 #[derive(Debug)]
@@ -30,11 +32,15 @@ impl Lock {
     /// Takes the lock, waiting for whoever has it.
     pub(super) async fn take(broker: &Broker, connection: &Connection, name: ShortString) -> Result<Self> {
         let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
+        for attempt in 1.. {
             if let Some(lock) = Self::try_take(broker, connection, name.clone()).await? {
                 return Ok(lock);
             }
-            sleep(RETRY).await;
+            if begun.elapsed() >= PATIENCE {
+                break;
+            }
+            // Those who came together do not come back together.
+            sleep((RETRY * attempt.min(LONGER)).mul_f64(0.5 + fastrand::f64())).await;
         }
         let message =
             format!("{}: another process has had it for {PATIENCE:?}", broker.cannot(&format!("lock `{name}`")));
