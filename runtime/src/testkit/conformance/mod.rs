@@ -86,7 +86,7 @@ pub use transport::{TransportSuite, case as transport_case, run_transport};
 use std::{future::Future, time::Duration};
 
 /// Longer than any single wait in a case: only a case that hangs outside of its waits comes here.
-const CASE_LIMIT: Duration = Duration::from_secs(180);
+const CASE_LIMIT: Duration = Duration::from_secs(400);
 
 /// Runs one case on fresh data. Called by [`conformance_store!`](crate::conformance_store).
 #[doc(hidden)]

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The longest that anything a case waits for may take: generous, since the machine may be busy.
-pub(super) const LIMIT: Duration = Duration::from_secs(40);
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
 /// Short, so that a killed holder's subscriptions are soon free; long enough for a busy machine to renew in time.
 pub(super) const LEASE: Duration = Duration::from_millis(700);
