@@ -2,12 +2,13 @@
 
 use crate::testkit::conformance::{
     cast,
+    stage::Stage,
     suite::calm,
     transport::{
         TransportHarness, TransportSuite,
         suite::{
             Need, all, by_another, message, messages, publish, receive, shut_down, steps, subscribe, subscription,
-            until_handled, until_so,
+            until_handled,
         },
     },
 };
@@ -24,8 +25,14 @@ pub async fn case_02_fifty_subscribers_share_the_deliveries<H: TransportHarness>
     suite.publish(&messages(5_000, 500)).await;
     until_handled(&stage, "shared", 5_000).await;
     shut_down(consumers).await;
-    let twice: Vec<_> = stage.handled("shared").into_iter().filter(|(_, times)| *times > 1).collect();
-    assert!(twice.is_empty(), "{} events were handled more than once: {:?}", twice.len(), twice.first());
+    handled_once(&suite, &stage, "shared");
+}
+
+/// Where a delivery can move when processes come and go, the last one's coming may have moved some: those come twice.
+fn handled_once<H: TransportHarness>(suite: &TransportSuite<H>, stage: &Stage, handler: &str) {
+    let twice: Vec<_> = stage.handled(handler).into_iter().filter(|(_, times)| *times > 1).collect();
+    let moves = !suite.capabilities.holds;
+    assert!(moves || twice.is_empty(), "{} events were handled more than once: {:?}", twice.len(), twice.first());
 }
 
 /// Ten subscribers; all but one are closed at once, in the middle: what is left arrives at the one, then what comes later.
@@ -97,6 +104,6 @@ pub async fn case_14_two_groups_get_everything<H: TransportHarness>(suite: Trans
     for handler in ["shared", "other"] {
         let count = stage.handled(handler).len();
         assert_eq!(count, 1_000, "`{handler}`");
+        handled_once(&suite, &stage, handler);
     }
-    until_so("nothing was handled twice", || stage.count("shared") == 1_000 && stage.count("other") == 1_000).await;
 }
