@@ -171,24 +171,37 @@ impl PostgresStore {
         Ok(Ranges { ranges, last_given: ends.try_get(0)?, rest_in_use: ends.try_get(1)? })
     }
 
-    /// Adds partitions at the end. Nobody who writes to others waits for it, unless the end is near: an event that has its
-    /// position, and its place in the rest, but not yet its row there, would be refused by a rest that has no place for it
-    /// any more.
+    /// Adds partitions at the end. Nobody who writes to others waits for it, unless the end is near.
     async fn extend(&self, events: i64) -> Result<(), sqlx::Error> {
-        let Some(mut transaction) = self.housekeeping().await? else { return Ok(()) };
-        let mut found = self.find_ranges(&mut transaction).await?;
-        if !found.rest_in_use {
-            if found.end() <= found.last_given.saturating_add(events.min(NEAR)) {
-                let lock = self.sql("LOCK TABLE @.event_log IN SHARE ROW EXCLUSIVE MODE");
-                sqlx::raw_sql(lock).execute(&mut *transaction).await?;
-                found = self.find_ranges(&mut transaction).await?;
-            }
-            if found.rest_in_use {
-                return Ok(());
-            }
-            self.add_from(&mut transaction, found.end(), found.last_given, events).await?;
+        if !self.try_extend(events, false).await? {
+            self.try_extend(events, true).await?;
         }
-        transaction.commit().await
+        Ok(())
+    }
+
+    /// `false` if the log has to be locked for it: an event that has its position, and its place in the rest, but not yet
+    /// its row there, would be refused by a rest that has no place for it any more.
+    async fn try_extend(&self, events: i64, locked: bool) -> Result<bool, sqlx::Error> {
+        let Some(mut transaction) = self.housekeeping().await? else { return Ok(true) };
+        if locked {
+            let lock = self.sql("LOCK TABLE @.event_log IN SHARE ROW EXCLUSIVE MODE");
+            sqlx::raw_sql(lock).execute(&mut *transaction).await?;
+        }
+        let found = self.find_ranges(&mut transaction).await?;
+        let is_near = |now: &Ranges| !locked && found.end() <= now.last_given.saturating_add(events.min(NEAR));
+        if found.rest_in_use {
+            return Ok(true);
+        }
+        if is_near(&found) {
+            return Ok(false);
+        }
+        self.add_from(&mut transaction, found.end(), found.last_given, events).await?;
+        // Others have gone on meanwhile; not committed, it was never there.
+        if is_near(&self.find_ranges(&mut transaction).await?) {
+            return Ok(false);
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     async fn add_from(

@@ -173,6 +173,45 @@ async fn an_append_needs_no_housekeeping() -> Result<()> {
     commit(&store, &[versioned("a", 121)]).await
 }
 
+/// How many wait for a lock on the rest.
+async fn waiting_at_the_rest(store: &PostgresStore) -> i64 {
+    let rest = format!("{}event_log_rest", store.shared.prefix);
+    let waiting = store.query("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = $1::text::regclass");
+    waiting.bind(rest).fetch_one(store.pool()).await.expect("the statement is right").get(0)
+}
+
+/// One append, begun while a partition is being added, goes past all there are: it has to wait for the rest, and must find
+/// its place there afterwards.
+#[tokio::test]
+async fn an_append_that_overtakes_the_making_of_partitions_is_not_refused() -> Result<()> {
+    let mut overtaken = 0;
+    // Partitions are not waited for long: on a busy machine it may be over before the append has come.
+    for _ in 0..20 {
+        let store = fresh_with_partitions(10).await?;
+        commit_unseen(&store, &(0..5).map(|_| event("a")).collect::<Vec<_>>()).await?;
+        let mut door = store.pool().begin().await.expect("a transaction");
+        store.query("SELECT FROM @.event_log_rest").execute(&mut *door).await.expect("the statement is right");
+
+        let (keeper, writer) = (store.clone(), store.clone());
+        let keeping = tokio::spawn(async move { keeper.keep_partitions().await });
+        while waiting_at_the_rest(&store).await < 1 && !keeping.is_finished() {}
+        let many: Vec<_> = (0..30).map(|_| event("b")).collect();
+        let appending = tokio::spawn(async move { commit_unseen(&writer, &many).await });
+        while waiting_at_the_rest(&store).await < 2 && !keeping.is_finished() {}
+        overtaken += i64::from(!keeping.is_finished());
+        door.commit().await.expect("a commit");
+        appending.await.expect("no panic")?;
+        keeping.await.expect("no panic")?;
+        assert_eq!(all(&store).await?.len(), 35);
+        store.keep_partitions().await?;
+        assert_eq!(all(&store).await?.len(), 35);
+        if overtaken == 3 {
+            return Ok(());
+        }
+    }
+    panic!("only {overtaken} of 20 appends came while a partition was being added");
+}
+
 #[tokio::test]
 async fn a_commit_leads_to_partitions() -> Result<()> {
     let store = fresh_with_partitions(10).await?;
