@@ -1,7 +1,7 @@
 //! Handlers that answer at once are called one after the other, and one that has to wait holds up nobody else.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -9,20 +9,24 @@ use std::{
 };
 
 use domain_events::{DomainEvents, MemoryStore, handler, prelude::*};
-use tokio::sync::watch;
+use tokio::{sync::watch, task};
 
 use crate::library::{CardAddedToLibraryEvent, Diary, LIMIT, add, on, until};
 
 const CARDS: usize = 40;
 const EVENTS: usize = 50;
 /// By then, many are made together.
-const LATER: usize = 40;
+const LATER: usize = 20;
 const CONCURRENCY: usize = 3;
 
 /// Who is inside, who was, and two doors.
 struct Hall {
     inside: AtomicUsize,
     most: AtomicUsize,
+    /// The cards of each task; a burst is one.
+    tasks: Mutex<HashMap<task::Id, BTreeSet<String>>>,
+    /// The tasks that came to a door.
+    stuck: Mutex<Vec<task::Id>>,
     done: Mutex<BTreeMap<String, Vec<String>>>,
     door: watch::Sender<bool>,
     gate: (Mutex<bool>, Condvar),
@@ -30,8 +34,9 @@ struct Hall {
 
 impl Hall {
     fn new() -> Arc<Self> {
-        let (inside, most, done) = (AtomicUsize::new(0), AtomicUsize::new(0), Mutex::default());
-        Arc::new(Self { inside, most, done, door: watch::Sender::new(false), gate: Default::default() })
+        let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (tasks, stuck, done, door) = Default::default();
+        Arc::new(Self { inside, most, tasks, stuck, done, door, gate: Default::default() })
     }
 
     fn open(&self) {
@@ -40,9 +45,20 @@ impl Hall {
         self.gate.1.notify_all();
     }
 
-    /// How many cards all is done of.
-    fn through(&self) -> usize {
-        self.done.lock().unwrap().values().filter(|done| done.len() == EVENTS).count()
+    /// The cards that all is done of.
+    fn through(&self) -> BTreeSet<String> {
+        let done = self.done.lock().unwrap();
+        done.iter().filter(|(_, done)| done.len() == EVENTS).map(|(card, _)| card.clone()).collect()
+    }
+
+    fn stuck(&self) -> usize {
+        self.stuck.lock().unwrap().len()
+    }
+
+    /// The cards that had a delivery in a task that came to a door, before it did.
+    fn behind_doors(&self) -> BTreeSet<String> {
+        let tasks = self.tasks.lock().unwrap();
+        self.stuck.lock().unwrap().iter().flat_map(|task| tasks[task].clone()).collect()
     }
 }
 
@@ -57,7 +73,12 @@ impl Drop for Opens<'_> {
 
 #[event_handler(CardAddedToLibraryEvent, group = "bursts", concurrency = 3, timeout = "10m")]
 async fn quick(event: &CardAddedToLibraryEvent, hall: Service<Hall>) {
+    let task = task::id();
+    hall.tasks.lock().unwrap().entry(task).or_default().insert(event.card_id.clone());
     hall.most.fetch_max(hall.inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+    if !event.curator_id.ends_with("goes on") {
+        hall.stuck.lock().unwrap().push(task);
+    }
     if event.curator_id.ends_with("waits") {
         drop(hall.door.subscribe().wait_for(|open| *open).await);
     } else if event.curator_id.ends_with("blocks") {
@@ -87,13 +108,17 @@ async fn backlog(hall: &Arc<Hall>, special: usize, how: &str) -> DomainEvents {
     events
 }
 
-/// Nobody opens, and so many other cards get through; then all is done once, in order, and never more at a time than may be.
-async fn others_get_through(special: usize, how: &str, others: usize) {
+/// Nobody opens, and all cards but the special ones get through, or where `held` those that were made before them in the
+/// same burst; then all is done once, in order, and never more at a time than may be.
+async fn others_get_through(special: usize, how: &str, held: bool) {
     let hall = Hall::new();
     let events = backlog(&hall, special, how).await;
     let _opens = Opens(&hall);
     let running = events.processor().start().await.unwrap();
-    until("the others are through", || hall.through() >= others).await;
+    let cards = |range: std::ops::Range<usize>| range.map(|card| format!("c{card}")).collect::<BTreeSet<_>>();
+    until("those that do not go on are there", || hall.stuck() == special).await;
+    let not_through = if held { hall.behind_doors() } else { cards(0..special) };
+    until("the others are through", || hall.through().is_superset(&(&cards(0..CARDS) - &not_through))).await;
     assert_eq!(hall.inside.load(Ordering::SeqCst), special, "they are still there");
     hall.open();
     domain_events::testkit::wait_until_settled(&events, LIMIT).await;
@@ -112,13 +137,12 @@ fn check(hall: &Hall, special: usize, how: &str) {
 #[tokio::test]
 async fn those_that_wait_hold_up_nobody_else() {
     let special = CONCURRENCY - 1;
-    others_get_through(special, "waits", CARDS - special).await;
+    others_get_through(special, "waits", false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_that_blocks_its_thread_holds_up_those_only_that_were_made_before_it() {
-    // 32 are made together at most.
-    others_get_through(1, "blocks", CARDS - 32).await;
+    others_get_through(1, "blocks", true).await;
 }
 
 #[tokio::test]

@@ -201,10 +201,22 @@ impl RabbitServer {
 
     /// `SIGKILL` for the server: nothing is written any more, no connection is closed politely.
     ///
+    /// First it waits until the server has noted its quorum queues: RabbitMQ 3.10 does that up to seconds after it has
+    /// made one, and a queue that is not noted has no leader after the restart, and never will.
+    ///
     /// # Panics
     ///
     /// If it is not running.
     pub fn kill(&self) {
+        let begun = Instant::now();
+        while !self.has_noted_queues() {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "the RabbitMQ server does not note its queues:\n{}",
+                log_of(&self.folder)
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
         signal::kill(self.running());
         self.stop();
     }
@@ -242,6 +254,17 @@ impl RabbitServer {
 
     fn running(&self) -> u32 {
         self.pid().expect("the server is running")
+    }
+
+    /// Whether each quorum queue's folder stands in the index beside it.
+    fn has_noted_queues(&self) -> bool {
+        let node = format!("n{}@localhost", self.port);
+        let quorum = self.folder.join("mnesia_base").join(&node).join("quorum").join(&node);
+        let Ok(entries) = fs::read_dir(&quorum) else { return true };
+        let folders = entries.flatten().filter(|entry| entry.path().is_dir());
+        let index = fs::read(quorum.join("names.dets")).unwrap_or_default();
+        let is_noted = |name: &[u8]| index.windows(name.len()).any(|part| part == name);
+        folders.into_iter().all(|folder| is_noted(folder.file_name().as_encoded_bytes()))
     }
 
     /// Its process id, if it runs.

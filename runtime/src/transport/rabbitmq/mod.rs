@@ -54,6 +54,8 @@
 //!   delivered beside newer ones. Nothing is lost: queues that are too many are taken in for as long as they exist.
 //! - A quorum queue gives back what a process had behind what was given back before. Order holds as long as the processes
 //!   of a handler have windows of one size.
+//! - RabbitMQ 3.10 notes which quorum queues a node has up to seconds after it has made one. A broker that is killed before
+//!   loses what was published to the queue, and the queue has no leader from then on: delete it, so that it is made anew.
 //! - The same event published twice is delivered twice.
 //! - `ensure` by an older release takes the handler's bindings back to that release's events.
 //! - A process killed between keeping a dead letter and settling its delivery leaves both.
