@@ -33,8 +33,9 @@ CREATE UNIQUE INDEX event_log_stream
     ON event_log (aggregate_type, aggregate_id, aggregate_version)
     WHERE aggregate_version IS NOT NULL;
 
--- For what has become visible since a snapshot.
-CREATE INDEX event_log_tx ON event_log (epoch, tx);
+-- For what has become visible since a snapshot. (Without that option, an append of many events takes a tenth longer: to
+-- the server, all of them are duplicates to look through.)
+CREATE INDEX event_log_tx ON event_log (epoch, tx) WITH (deduplicate_items = off);
 
 -- The last version of aggregates whose last events retention has removed.
 CREATE TABLE event_stream (

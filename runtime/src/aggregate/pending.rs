@@ -1,6 +1,7 @@
 //! The events an aggregate raised and that no committed transaction holds yet.
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -136,11 +137,13 @@ impl PendingHandle {
 
     /// Forgets the events with these ids: they are committed.
     pub(crate) fn forget(&self, committed: &[EventId]) {
+        let committed: HashSet<_> = committed.iter().copied().collect();
         lock(&self.0).retain(|pending| !committed.contains(&pending.id()));
     }
 
     /// Marks the events with these ids: a transaction holds them, and may commit unseen.
     pub(crate) fn offer(&self, ids: &[EventId]) {
+        let ids: HashSet<_> = ids.iter().copied().collect();
         for pending in lock(&self.0).iter().filter(|pending| ids.contains(&pending.id())) {
             pending.offer();
         }

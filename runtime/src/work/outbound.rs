@@ -108,7 +108,7 @@ impl Outbound {
 /// What JSON can't hold is written as `null` without an error: a float that is no number, or has no bounds. Such a payload
 /// could not be read again, so its event would be lost.
 fn lost_in_json(event: &PendingEvent, payload: &[u8]) -> Option<String> {
-    if !payload.windows(4).any(|bytes| bytes == b"null") {
+    if std::str::from_utf8(payload).is_ok_and(|text| !text.contains("null")) {
         return None;
     }
     let error = (event.raised().def().decode)(payload).err()?;

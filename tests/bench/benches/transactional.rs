@@ -6,9 +6,7 @@
 use std::time::Instant;
 
 use domain_events::{
-    DomainEvents, PostgresStore, SqliteStore, event_handler, handler,
-    handler::HandlerDef,
-    store::Store,
+    DomainEvents, PostgresStore, SqliteStore, event_handler, handler, handler::HandlerDef, store::Store,
     testkit::conformance::PostgresServer,
 };
 use domain_events_bench::{Card, CardAddedToLibraryEvent, Folder};

@@ -23,6 +23,11 @@ pub(super) fn text(payload: &[u8]) -> Result<&str, String> {
 
 /// What is valid JSON and still can't be used in a query: `payload ->> 'field'` would fail for the whole table.
 fn scan(payload: &[u8]) -> Result<(), String> {
+    let opened = payload.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    // As good as always, and several times as fast.
+    if opened <= MAX_DEPTH && !payload.contains(&b'\\') {
+        return Ok(());
+    }
     let (mut depth, mut in_string, mut at) = (0_usize, false, 0);
     while let Some(byte) = payload.get(at) {
         match byte {
