@@ -1,8 +1,12 @@
 //! Relay and consumer from end to end, over a transport in memory that can be sent away: what a broker's failures come to.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+#[path = "carry/bursts.rs"]
+mod bursts;
 #[path = "carry/consumer.rs"]
 mod consumer;
+#[path = "flow/hall.rs"]
+mod hall;
 #[path = "carry/inbox.rs"]
 mod inbox;
 #[path = "flow/library.rs"]

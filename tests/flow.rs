@@ -15,6 +15,8 @@ mod dispatch;
 mod failure;
 #[path = "flow/foreign.rs"]
 mod foreign;
+#[path = "flow/hall.rs"]
+mod hall;
 #[path = "flow/halting.rs"]
 mod halting;
 #[path = "flow/kit.rs"]

@@ -1,13 +1,20 @@
 //! One attempt at one delivery: decode, mark in the inbox where the handler asks for it, call, commit.
 
-use std::{any::Any, sync::Arc, time::Instant};
+use std::{
+    any::Any,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{Context, arrival::Arrival};
 use crate::{
     error::{Error, ErrorKind},
     event::AnyEvent,
     fault,
-    handler::{Call, Entry, HandlerError, Outcome, Undeliverable, Verdict, Wired, call, guarded, outcome, passed_over},
+    handler::{
+        Attempted, Call, Entry, HandlerError, Making, Outcome, Undeliverable, Verdict, Wired, call, guarded, outcome,
+        passed_over,
+    },
     store::{
         Store,
         record::{DeadReason, OnceClaim},
@@ -19,18 +26,33 @@ pub(super) struct Attempt<S> {
     pub(super) context: Arc<Context<S>>,
     pub(super) wired: Arc<Wired>,
     pub(super) arrival: Arc<Arrival>,
+    /// Its queue.
+    pub(super) key: u64,
     /// From 1.
     pub(super) number: u32,
 }
 
-impl<S: Store> Attempt<S> {
-    pub(super) async fn make(self) -> Outcome {
-        let started = Instant::now();
-        let outcome = guarded(self.attempt()).await;
-        self.report(&outcome, started);
-        outcome
+impl<S: Store> Making for Attempt<S> {
+    type Event = ();
+
+    fn key(&self) -> u64 {
+        self.key
     }
 
+    fn number(&self) -> u32 {
+        self.number
+    }
+
+    async fn make(self) -> Attempted<()> {
+        let started = Instant::now();
+        let outcome = guarded(self.attempt()).await;
+        let took = started.elapsed();
+        self.report(&outcome, took);
+        Attempted { took, ..Attempted::unmade(self.key, self.number, outcome) }
+    }
+}
+
+impl<S: Store> Attempt<S> {
     async fn attempt(&self) -> Outcome {
         let (entry, event) = match self.arrival.event(&self.context.registry) {
             Ok((def, event)) => match self.wired.entry(def) {
@@ -112,9 +134,9 @@ impl<S: Store> Attempt<S> {
         call(&about, &self.wired, entry, transaction).await
     }
 
-    fn report(&self, outcome: &Outcome, started: Instant) {
+    fn report(&self, outcome: &Outcome, took: Duration) {
         let (handler, meta, attempt) = (&*self.wired.name, &self.arrival.envelope.meta, self.number);
-        let elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let elapsed_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         match outcome {
             Outcome::Handled => tracing::debug!(target: "domain_events::delivery", handler, event = %meta.name,
                 event_id = %meta.id, aggregate_id = %meta.aggregate_id, attempt, elapsed_us, "handled"),

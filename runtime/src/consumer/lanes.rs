@@ -119,6 +119,29 @@ impl Lanes {
         }
     }
 
+    /// The next ones that were never tried, so many at most.
+    pub(super) fn start_fresh(&mut self, most: usize) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        while jobs.len() < most
+            && let Some(job) = self.start()
+        {
+            if job.attempts > 0 {
+                self.give_back(job.key);
+                break;
+            }
+            jobs.push(job);
+        }
+        jobs
+    }
+
+    /// The running delivery was not begun after all: it is the next one.
+    pub(super) fn give_back(&mut self, key: u64) {
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.state = State::Ready;
+            self.ready.push_front(key);
+        }
+    }
+
     /// The running delivery is over, one way or the other: takes it out.
     pub(super) fn finish(&mut self, key: u64) -> Option<Item> {
         let lane = self.lanes.get_mut(&key)?;

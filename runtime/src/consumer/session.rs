@@ -4,22 +4,18 @@
 //! What is settled goes in one batch after the other: while one is on its way, the next one grows.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::watch,
-    task::{Id, JoinError, JoinSet},
-};
+use tokio::sync::watch;
 
 use super::{
     Context,
     arrival::Arrival,
     attempt::Attempt,
     intake::{Taken, take},
-    lanes::{Item, Lanes},
+    lanes::{Item, Job, Lanes},
     parking::{self, Letter, Parking},
     recent::Recent,
     settling::settle,
@@ -27,7 +23,7 @@ use super::{
 use crate::{
     error::Result,
     event::{DeadReason, EventId},
-    handler::{Next, OnDead, Outcome, Verdict, Wired, next},
+    handler::{Attempted, BURST, Ended, Next, OnDead, Sharing, UnderWay, Wired, next},
     store::Store,
     transport::{
         BoxFuture, Inbound, Link,
@@ -51,12 +47,12 @@ pub(super) struct Session<S> {
 }
 
 /// What is remembered while the subscription is connected.
-struct State {
+struct State<S: Store> {
     lanes: Lanes,
     recent: Recent,
     parking: Parking,
-    running: JoinSet<Outcome>,
-    attempts: HashMap<Id, (u64, u32)>,
+    running: UnderWay<Attempt<S>>,
+    sharing: Sharing,
     settlements: Vec<Settlement>,
     /// Handled events among the settlements, for the inbox.
     handled: Vec<EventId>,
@@ -110,8 +106,8 @@ impl<S: Store> Session<S> {
             lanes: Lanes::default(),
             recent: Recent::new(window * 4),
             parking: Parking::new(),
-            running: JoinSet::new(),
-            attempts: HashMap::new(),
+            running: UnderWay::new(),
+            sharing: Sharing::new(if self.wired.transactional { Duration::ZERO } else { BURST }),
             settlements: Vec::new(),
             handled: Vec::new(),
         };
@@ -130,11 +126,12 @@ impl<S: Store> Session<S> {
             if stopping {
                 // What arrived and is not in the queues yet is given back with the rest.
                 receiving = None;
+                state.take_back();
                 let until = *cut_off_at.get_or_insert(now + self.context.config.grace);
                 if now >= until && !state.running.is_empty() {
                     tracing::warn!(handler = %self.wired.name, unfinished = state.running.len(),
                         "the grace time is over; what still runs is cut off, and left to the broker");
-                    state.running.abort_all();
+                    state.running.cut_off();
                 }
                 let nothing_runs = state.running.is_empty() || now >= until;
                 if nothing_runs && settling.is_none() && (state.settlements.is_empty() || now >= until) {
@@ -166,17 +163,18 @@ impl<S: Store> Session<S> {
             }
 
             // Every arm is cancel-safe: the futures stay where they are, or are made to be asked again.
-            let timer = [state.lanes.next_due().filter(|_| !stopping && !paused), receive_at, look_due, cut_off_at]
+            let launch_at = state.lanes.next_due().into_iter().chain(state.running.left_until()).min();
+            let timer = [launch_at.filter(|_| !stopping && !paused), receive_at, look_due, cut_off_at]
                 .into_iter()
                 .flatten()
                 .filter(|at| *at > now)
                 .min();
             tokio::select! {
-                Some(joined) = state.running.join_next_with_id(), if !state.running.is_empty() => {
-                    self.attempted(&mut state, joined);
+                ended = state.running.next(), if !state.running.is_empty() => {
+                    self.ended(&mut state, ended);
                     // Whatever else is over already goes into the same batch.
-                    while let Some(joined) = state.running.try_join_next_with_id() {
-                        self.attempted(&mut state, joined);
+                    while let Some(ended) = state.running.try_next() {
+                        self.ended(&mut state, ended);
                     }
                 }
                 taken = pending(receiving.as_mut()) => {
@@ -220,7 +218,7 @@ impl<S: Store> Session<S> {
     }
 
     /// Takes what arrived into the queues, or decides at once what needs no handler.
-    fn admit(&self, state: &mut State, taken: Vec<Taken>) {
+    fn admit(&self, state: &mut State<S>, taken: Vec<Taken>) {
         for taken in taken {
             match taken {
                 Taken::Fresh(arrival, tag) => {
@@ -243,7 +241,7 @@ impl<S: Store> Session<S> {
         }
     }
 
-    fn park(&self, state: &mut State, arrival: &Arrival, tag: Tag) {
+    fn park(&self, state: &mut State<S>, arrival: &Arrival, tag: Tag) {
         let error = "an earlier event of its aggregate is a dead letter; redrive or discard that one first".to_owned();
         let epitaph = Epitaph { reason: DeadReason::Parked, error, attempts: 0 };
         state.parking.bury(arrival);
@@ -251,33 +249,51 @@ impl<S: Store> Session<S> {
     }
 
     /// Begins as many attempts as may run at a time.
-    fn launch(&self, state: &mut State, now: Instant) {
+    fn launch(&self, state: &mut State<S>, now: Instant) {
         state.lanes.wake(now);
+        if state.running.left_until().is_some_and(|until| until <= now) {
+            state.sharing.is_slow();
+            state.take_back();
+        }
         let one_writer = self.wired.transactional && !self.context.store.capabilities().concurrent_writers;
         let limit = if one_writer { 1 } else { usize::from(self.wired.options.concurrency) };
         while state.running.len() < limit {
             let Some(job) = state.lanes.start() else { break };
-            let number = job.attempts + 1;
-            let (context, wired) = (Arc::clone(&self.context), Arc::clone(&self.wired));
-            let attempt = Attempt { context, wired, arrival: job.arrival, number };
-            let task = state.running.spawn(attempt.make());
-            state.attempts.insert(task.id(), (job.key, number));
+            // Several together, only where more wait than can run at a time.
+            let more = match state.sharing.most() {
+                most if job.attempts == 0 && state.lanes.len() > limit => state.lanes.start_fresh(most - 1),
+                _ => Vec::new(),
+            };
+            if more.is_empty() {
+                state.running.make(self.attempt(job));
+            } else {
+                state.running.make_in_one_burst([job].into_iter().chain(more).map(|job| self.attempt(job)));
+            }
         }
     }
 
-    /// What follows an attempt.
-    fn attempted(&self, state: &mut State, joined: Result<(Id, Outcome), JoinError>) {
-        let (task, outcome) = joined.unwrap_or_else(|error| {
-            // Handlers' panics are caught further in: one here is a defect of ours, and must not cost the delivery.
-            let outcome = match error.is_cancelled() {
-                true => Outcome::CutOff,
-                false => {
-                    Outcome::Failed { verdict: Verdict::Retry, error: format!("the delivery's task ended: {error}") }
-                }
-            };
-            (error.id(), outcome)
-        });
-        let Some((key, attempts)) = state.attempts.remove(&task) else { return };
+    fn attempt(&self, job: Job) -> Attempt<S> {
+        let (context, wired) = (Arc::clone(&self.context), Arc::clone(&self.wired));
+        Attempt { context, wired, arrival: job.arrival, key: job.key, number: job.attempts + 1 }
+    }
+
+    /// What follows attempts that have ended.
+    fn ended(&self, state: &mut State<S>, ended: Ended<()>) {
+        let Ended { attempts, left, shared, waits, .. } = ended;
+        match attempts.len() {
+            deliveries if deliveries > 0 && waits.is_none() => {
+                state.sharing.went_well(deliveries, attempts.iter().map(|attempt| attempt.took).sum());
+            }
+            deliveries => state.sharing.went_wrong(if shared { deliveries.max(2) } else { 1 }),
+        }
+        for attempted in attempts {
+            self.attempted(state, attempted);
+        }
+        left.into_iter().for_each(|key| state.lanes.give_back(key));
+    }
+
+    fn attempted(&self, state: &mut State<S>, attempted: Attempted<()>) {
+        let Attempted { key, number: attempts, outcome, .. } = attempted;
         let now = Instant::now();
         match next(outcome, attempts, &self.wired.options) {
             Next::Settle => {
@@ -303,7 +319,7 @@ impl<S: Store> Session<S> {
         }
     }
 
-    fn bury(&self, state: &mut State, item: Item, epitaph: Epitaph) {
+    fn bury(&self, state: &mut State<S>, item: Item, epitaph: Epitaph) {
         let (handler, meta) = (&self.wired.name, &item.arrival.envelope.meta);
         let Epitaph { reason, error, attempts } = &epitaph;
         tracing::error!(target: "domain_events::delivery", %handler, event = %meta.name, event_id = %meta.id,
@@ -319,7 +335,7 @@ impl<S: Store> Session<S> {
     }
 
     /// Everything that is not done goes back to the broker.
-    async fn give_back(&self, state: &mut State, inbound: &dyn Inbound) {
+    async fn give_back(&self, state: &mut State<S>, inbound: &dyn Inbound) {
         let mut back = std::mem::take(&mut state.settlements);
         for item in state.lanes.take_all() {
             back.extend(item.tags.into_iter().map(|tag| Settlement { tag, fate: Fate::Returned }));
@@ -334,7 +350,7 @@ impl<S: Store> Session<S> {
     }
 }
 
-impl State {
+impl<S: Store> State<S> {
     fn settle(&mut self, tag: Tag, fate: Fate) {
         self.settlements.push(Settlement { tag, fate });
     }
@@ -344,6 +360,13 @@ impl State {
         self.recent.insert(id);
         self.handled.push(id);
         item.tags.into_iter().for_each(|tag| self.settle(tag, Fate::Done));
+    }
+
+    /// What was to be made together, and is not begun, does not wait any more.
+    fn take_back(&mut self) {
+        for key in self.running.take_back() {
+            self.lanes.give_back(key);
+        }
     }
 
     fn take_settlements(&mut self) -> Vec<Settlement> {

@@ -9,15 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    delivery::{Attempt, Attempted, store_failed},
-    together::Together,
-};
+use super::delivery::{Attempt, Attempted, store_failed};
 use crate::{
     error::{Error, ErrorKind, Result},
     event::EventId,
     fault,
-    handler::{Outcome, Verdict, guarded, passed_over},
+    handler::{Outcome, Together, Verdict, guarded, passed_over},
     store::{Store, record::Lease},
 };
 
@@ -26,12 +23,12 @@ use crate::{
 const UNDONE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Deliveries that share a transaction.
-pub(super) struct Batch<'a, S>(pub(super) &'a Together<S>);
+pub(super) struct Batch<'a, S>(pub(super) &'a Together<Attempt<S>>);
 
 impl<S: Store> Batch<'_, S> {
     /// Makes them, until one takes long or nothing is left.
     pub(super) async fn make(&self, store: &S) -> Vec<Attempted> {
-        let Some((lease, events)) = self.0.about() else { return Vec::new() };
+        let Some((lease, events)) = self.about() else { return Vec::new() };
         let mut transaction = match store.begin().await {
             Ok(transaction) => transaction,
             Err(error) => return self.refuse_all(&error),
@@ -51,6 +48,15 @@ impl<S: Store> Batch<'_, S> {
             attempt.report(attempted);
         }
         made.ended.into_iter().map(|(_, attempted)| attempted).collect()
+    }
+
+    /// The lease all of them are made under, and their events.
+    fn about(&self) -> Option<(Lease, Vec<EventId>)> {
+        self.0.about(|attempts| {
+            let lease = attempts.front()?.lease.clone();
+            let events = attempts.iter().filter_map(|attempt| attempt.event.as_ref()).map(|event| event.id());
+            Some((lease, events.collect()))
+        })
     }
 
     /// An error is one of the transaction: nothing of it is kept.

@@ -6,12 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Context, batch::Batch, tail::TailEvent, together::Together};
+use super::{Context, batch::Batch, tail::TailEvent};
 use crate::{
     error::Error,
     event::{AnyEvent, EventMeta},
     fault,
-    handler::{Call, Entry, HandlerError, Outcome, Undeliverable, Verdict, Wired, call, guarded, outcome},
+    handler::{
+        self, Call, Entry, HandlerError, Making, Outcome, Together, Undeliverable, Verdict, Wired, call, guarded,
+        outcome,
+    },
     store::{
         Store,
         record::{DeadReason, Lease, OnceClaim},
@@ -32,25 +35,21 @@ pub(super) struct Attempt<S> {
     pub(super) number: u32,
 }
 
-/// How an attempt ended, and what it was about.
-pub(super) struct Attempted {
-    pub(super) key: u64,
-    pub(super) number: u32,
-    pub(super) outcome: Outcome,
-    /// The event, if it was found.
-    pub(super) event: Option<Arc<TailEvent>>,
-    pub(super) took: Duration,
-}
+/// How an attempt ended, with the event, if it was found.
+pub(super) type Attempted = handler::Attempted<Arc<TailEvent>>;
 
-impl Attempted {
-    /// One that did not come to its end.
-    pub(super) fn unmade(key: u64, number: u32, outcome: Outcome) -> Self {
-        Self { key, number, outcome, event: None, took: Duration::ZERO }
+impl<S: Store> Making for Attempt<S> {
+    type Event = Arc<TailEvent>;
+
+    fn key(&self) -> u64 {
+        self.key
     }
-}
 
-impl<S: Store> Attempt<S> {
-    pub(super) async fn make(mut self) -> Attempted {
+    fn number(&self) -> u32 {
+        self.number
+    }
+
+    async fn make(mut self) -> Attempted {
         if self.event.is_none() {
             let fetching = Box::pin(self.context.store.fetch(std::slice::from_ref(&self.position)));
             match fetching.await {
@@ -75,7 +74,9 @@ impl<S: Store> Attempt<S> {
         self.report(&attempted);
         attempted
     }
+}
 
+impl<S: Store> Attempt<S> {
     /// Gives up on a delivery whose attempts all ended with their process.
     pub(super) async fn bury_crashed(mut self) -> Attempted {
         match self.context.store.fetch(&[self.position]).await {

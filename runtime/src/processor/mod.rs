@@ -8,7 +8,6 @@
 
 mod assign;
 mod batch;
-mod burst;
 mod delivery;
 mod desk;
 mod drain;
@@ -20,7 +19,6 @@ mod strangers;
 mod subscription;
 mod sweep;
 mod tail;
-mod together;
 mod window;
 
 pub use shutdown::shutdown_signal;

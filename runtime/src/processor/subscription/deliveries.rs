@@ -9,10 +9,11 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use super::{session::Session, under_way::Ended, waits::later};
+use super::{session::Session, waits::later};
 use crate::{
-    handler::{Next, OnDead, Outcome, next},
+    handler::{Ended, Next, OnDead, Outcome, next},
     processor::{
+        batch::Batch,
         delivery::{Attempt, Attempted},
         lanes::Job,
         tail::TailEvent,
@@ -83,7 +84,8 @@ impl<S: Store> Session<'_, S> {
     pub(super) fn begin_attempt(&mut self, job: Job) {
         if self.is_spent(&job) {
             let number = job.attempts;
-            self.running.bury(self.attempt(job, number));
+            let (key, attempt) = (job.key, self.attempt(job, number));
+            self.running.give_up(key, number, attempt.bury_crashed());
         } else {
             let number = job.attempts + 1;
             self.running.make(self.attempt(job, number));
@@ -99,7 +101,9 @@ impl<S: Store> Session<'_, S> {
         let attempts: Vec<_> = std::iter::once(first).chain(more).map(|job| self.attempt(job, 1)).collect();
         let context = &self.subscription.context;
         if self.subscription.wired.transactional {
-            self.running.make_in_one_transaction(&context.store, attempts, context.config.share_transactions);
+            let (store, within) = (Arc::clone(&context.store), context.config.share_transactions);
+            let make = async move |together: Arc<_>| Batch(&together).make(&*store).await;
+            self.running.make_together(attempts, within, make);
         } else {
             self.running.make_in_one_burst(attempts);
         }
@@ -125,7 +129,7 @@ impl<S: Store> Session<'_, S> {
     }
 
     /// What follows attempts that have ended; `Break` if the lease is lost.
-    pub(super) fn ended(&mut self, ended: Ended) -> ControlFlow<()> {
+    pub(super) fn ended(&mut self, ended: Ended<Arc<TailEvent>>) -> ControlFlow<()> {
         let Ended { attempts, left, begun, shared, waits } = ended;
         self.learn(&attempts, shared, waits.is_some());
         let last: HashMap<_, _> = attempts.iter().enumerate().map(|(index, attempt)| (attempt.key, index)).collect();

@@ -2,15 +2,12 @@
 //!
 //! A [`session`] begins from what the store knows and ends by writing everything down. A person's action (pause, redrive,
 //! discard) ends one session and begins the next, so there is one way in which stored and remembered state meet. Which
-//! [`deliveries`] a session begins is decided beside it; [`under_way`] are those that run, [`sharing`] says how many of a
-//! transactional handler go into one transaction.
+//! [`deliveries`] a session begins is decided beside it; how they are made is said in `handler/making`.
 
 mod deliveries;
 mod patience;
 mod progress;
 mod session;
-mod sharing;
-mod under_way;
 mod waits;
 
 use std::{sync::Arc, time::Instant};

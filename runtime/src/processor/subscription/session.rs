@@ -11,14 +11,12 @@ use tokio::sync::watch;
 use super::{
     Orders, Subscription, patience,
     progress::Progress,
-    sharing::Sharing,
-    under_way::UnderWay,
     waits::{Boxed, later, output, sleep_until},
 };
 use crate::{
-    handler::HandlerOptions,
+    handler::{BURST, HandlerOptions, Sharing, UnderWay},
     processor::{
-        burst::BURST,
+        delivery::Attempt,
         key,
         lanes::{Job, Lanes},
         tail::TailPage,
@@ -50,7 +48,7 @@ pub(super) enum End {
 }
 
 /// What is remembered between one reading of the stored state and the next.
-pub(super) struct Session<'a, S> {
+pub(super) struct Session<'a, S: Store> {
     pub(super) subscription: &'a mut Subscription<S>,
     orders: Orders,
     pub(super) lanes: Lanes,
@@ -64,7 +62,7 @@ pub(super) struct Session<'a, S> {
     /// The last position that is stored.
     kept: Position,
     /// Attempts under way.
-    pub(super) running: UnderWay<S>,
+    pub(super) running: UnderWay<Attempt<S>>,
     pub(super) sharing: Sharing,
     /// Attempts that begin when the next checkpoint is written, and those that wait for the one being written.
     pub(super) armed: Vec<Job>,

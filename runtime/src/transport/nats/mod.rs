@@ -45,6 +45,7 @@ mod ledger;
 mod names;
 mod options;
 mod publish;
+mod pull;
 mod shard;
 mod stream;
 mod subscription;

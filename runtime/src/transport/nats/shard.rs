@@ -1,7 +1,7 @@
 //! Reading one shard: what an earlier owner left unsettled, then what a consumer of its own delivers, in order. `keeper`
 //! runs one such task for each shard that this process holds.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
 
 use async_nats::{
     Client, HeaderMap,
@@ -22,6 +22,7 @@ use super::{
     ledger::{Position, Shard},
     names,
     options::Options,
+    pull::Pull,
 };
 use crate::error::{Error, Result};
 
@@ -112,11 +113,11 @@ impl Room {
     pub(super) async fn read(self: Arc<Self>, shard: u16, generation: u64, last: u64, left: Vec<u64>) -> Error {
         match self.run(shard, generation, last, left).await {
             Err(error) => error,
-            Ok(()) => self.trouble("the server", "it ended the deliveries"),
+            Ok(never) => match never {},
         }
     }
 
-    async fn run(&self, shard: u16, generation: u64, last: u64, left: Vec<u64>) -> Result<()> {
+    async fn run(&self, shard: u16, generation: u64, last: u64, left: Vec<u64>) -> Result<Infallible> {
         let consumer = self.consumer(shard, generation, last + 1).await?;
         self.remove_older(shard, generation).await?;
         let mut left = stream::iter(left).map(|sequence| self.left(sequence)).buffered(FETCH);
@@ -131,15 +132,14 @@ impl Room {
         }
         // The batches of all shards together are about what may be unsettled.
         let batch = (self.window / usize::from(self.shards)).clamp(1, 256);
-        let messages = consumer.stream().max_messages_per_batch(batch).expires(Duration::from_secs(30));
-        let messages = messages.heartbeat(Duration::from_secs(5)).messages().await;
-        let mut messages = messages.map_err(|error| self.trouble("nothing can be asked for", error))?;
+        let begun = Pull::begin(&self.client, &self.stream, &consumer, batch).await;
+        let mut messages = begun.map_err(|error| self.trouble("nothing can be asked for", error))?;
         let mut expected = 1;
-        while let Some(message) = messages.next().await {
-            let message = message.map_err(|error| self.trouble("the deliveries stopped", error))?;
+        loop {
+            let message = messages.next().await.map_err(|error| self.trouble("the deliveries stopped", error))?;
+            let message = Message { message, context: self.jetstream.clone() };
             self.delivered(shard, generation, &message, &mut expected).await?;
         }
-        Ok(())
     }
 
     /// From here on whoever held the shard before gets nothing, and what it acknowledges counts for nothing.

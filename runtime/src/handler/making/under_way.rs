@@ -1,4 +1,4 @@
-//! The deliveries of a session that are being made: one task each, or one for several.
+//! The deliveries of a subscription that are being made: one task each, or one for several.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,30 +9,26 @@ use std::{
 
 use tokio::task::{Id, JoinError, JoinSet};
 
-use crate::{
-    handler::{Outcome, Verdict},
-    processor::{
-        batch::Batch,
-        burst::{self, BURST, Made, Waits},
-        delivery::{Attempt, Attempted},
-        together::Together,
-    },
-    store::Store,
+use super::{
+    Attempted, Making,
+    burst::{self, BURST, Made, Waits},
+    together::Together,
 };
+use crate::handler::{Outcome, Verdict};
 
 /// What was not begun is taken back after so many times the time that it should have taken.
 const LATE: u32 = 5;
 
 /// Tasks, and what is known of each.
-pub(super) struct UnderWay<S> {
-    tasks: JoinSet<Made>,
-    about: HashMap<Id, About<S>>,
+pub(crate) struct UnderWay<A: Making> {
+    tasks: JoinSet<Made<A::Event>>,
+    about: HashMap<Id, About<A>>,
     /// Those with several deliveries, and until when what they have not begun is left to them.
-    several: Vec<(Arc<Together<S>>, Instant)>,
+    several: Vec<(Arc<Together<A>>, Instant)>,
     is_cut_off: bool,
 }
 
-enum About<S> {
+enum About<A> {
     /// Whether the handler is called for it.
     One {
         key: u64,
@@ -40,105 +36,131 @@ enum About<S> {
         begun: bool,
     },
     Several {
-        together: Arc<Together<S>>,
+        together: Arc<Together<A>>,
     },
 }
 
 /// What came of a task.
-pub(super) struct Ended {
+pub(crate) struct Ended<E> {
     /// In the order they were made.
-    pub(super) attempts: Vec<Attempted>,
+    pub(crate) attempts: Vec<Attempted<E>>,
     /// Lanes whose first delivery was started, and not begun.
-    pub(super) left: HashSet<u64>,
+    pub(crate) left: HashSet<u64>,
     /// Whether handlers were called.
-    pub(super) begun: bool,
+    pub(crate) begun: bool,
     /// Whether it was one task for several deliveries.
-    pub(super) shared: bool,
+    pub(crate) shared: bool,
     /// The lane whose next delivery was begun, and goes on in a task of its own.
-    pub(super) waits: Option<u64>,
+    pub(crate) waits: Option<u64>,
 }
 
-impl<S: Store> UnderWay<S> {
-    pub(super) fn new() -> Self {
+impl<A: Making> UnderWay<A> {
+    pub(crate) fn new() -> Self {
         Self { tasks: JoinSet::new(), about: HashMap::new(), several: Vec::new(), is_cut_off: false }
     }
 
-    pub(super) fn make(&mut self, attempt: Attempt<S>) {
-        let (key, number) = (attempt.key, attempt.number);
-        self.spawn(About::One { key, number, begun: true }, async move { alone(attempt.make().await) });
+    /// In a task of its own.
+    pub(crate) fn make(&mut self, attempt: A) {
+        let about = About::One { key: attempt.key(), number: attempt.number(), begun: true };
+        self.spawn(about, async move { alone(attempt.make().await) });
     }
 
-    pub(super) fn bury(&mut self, attempt: Attempt<S>) {
-        let (key, number) = (attempt.key, attempt.number);
-        self.spawn(About::One { key, number, begun: false }, async move { alone(attempt.bury_crashed().await) });
-    }
-
-    /// In one transaction; `shared_for` is how long the deliveries may take.
-    pub(super) fn make_in_one_transaction(
+    /// One for which the handler is not called any more, as `instead` says.
+    pub(crate) fn give_up(
         &mut self,
-        store: &Arc<S>,
-        attempts: impl IntoIterator<Item = Attempt<S>>,
-        shared_for: Duration,
+        key: u64,
+        number: u32,
+        instead: impl Future<Output = Attempted<A::Event>> + Send + 'static,
     ) {
-        let (together, store) = (Arc::new(Together::new(attempts)), Arc::clone(store));
-        let made = Arc::clone(&together);
-        self.several.push((Arc::clone(&together), Instant::now() + shared_for.saturating_mul(LATE)));
-        let task = async move { Made { attempts: Batch(&made).make(&*store).await, waits: None } };
-        self.spawn(About::Several { together }, task);
+        self.spawn(About::One { key, number, begun: false }, async move { alone(instead.await) });
+    }
+
+    /// As `how` makes those that are made together; what it has not begun is left to it `made_within` times five.
+    pub(crate) fn make_together<F>(
+        &mut self,
+        attempts: impl IntoIterator<Item = A>,
+        made_within: Duration,
+        how: impl FnOnce(Arc<Together<A>>) -> F,
+    ) where
+        F: Future<Output = Vec<Attempted<A::Event>>> + Send + 'static,
+    {
+        let made = self.together(attempts, made_within);
+        let making = how(Arc::clone(&made));
+        let task = async move { Made { attempts: making.await, waits: None } };
+        self.spawn(About::Several { together: made }, task);
     }
 
     /// One after the other.
-    pub(super) fn make_in_one_burst(&mut self, attempts: impl IntoIterator<Item = Attempt<S>>) {
-        let together = Arc::new(Together::new(attempts));
+    pub(crate) fn make_in_one_burst(&mut self, attempts: impl IntoIterator<Item = A>) {
+        let together = self.together(attempts, BURST);
         let made = Arc::clone(&together);
-        self.several.push((Arc::clone(&together), Instant::now() + BURST.saturating_mul(LATE)));
-        self.spawn(About::Several { together }, async move { burst::make(&made).await });
+        self.spawn(About::Several { together }, async move { burst::make(&*made).await });
     }
 
-    fn spawn(&mut self, about: About<S>, task: impl Future<Output = Made> + Send + 'static) {
+    fn together(&mut self, attempts: impl IntoIterator<Item = A>, made_within: Duration) -> Arc<Together<A>> {
+        let together = Arc::new(Together::new(attempts));
+        self.several.push((Arc::clone(&together), Instant::now() + made_within.saturating_mul(LATE)));
+        together
+    }
+
+    fn spawn(&mut self, about: About<A>, task: impl Future<Output = Made<A::Event>> + Send + 'static) {
         let task = self.tasks.spawn(task);
         self.about.insert(task.id(), about);
     }
 
     /// Until when deliveries are left to tasks that have several and have not begun them.
-    pub(super) fn left_until(&self) -> Option<Instant> {
+    pub(crate) fn left_until(&self) -> Option<Instant> {
         self.several.iter().map(|(_, until)| *until).min()
     }
 
     /// Takes back what was not begun of several: the lanes that nothing was begun of.
-    pub(super) fn take_back(&mut self) -> HashSet<u64> {
+    pub(crate) fn take_back(&mut self) -> HashSet<u64> {
         self.several.drain(..).flat_map(|(together, _)| together.take_back()).collect()
     }
 
     /// Ends all of them at their next `await`.
-    pub(super) fn cut_off(&mut self) {
+    pub(crate) fn cut_off(&mut self) {
         self.is_cut_off = true;
         self.tasks.abort_all();
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.tasks.len()
     }
 
     /// The next one that ends, or never if there is none. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Ended {
+    pub(crate) async fn next(&mut self) -> Ended<A::Event> {
         loop {
             let Some(joined) = self.tasks.join_next_with_id().await else { return pending().await };
-            let (task, joined) = match joined {
-                Ok((task, made)) => (task, Ok(made)),
-                Err(error) => (error.id(), Err(error)),
-            };
-            if let Some(about) = self.about.remove(&task) {
-                return self.end(about, joined);
+            if let Some(ended) = self.joined(joined) {
+                return ended;
             }
         }
     }
 
-    fn end(&mut self, about: About<S>, joined: Result<Made, JoinError>) -> Ended {
+    /// One that has ended already.
+    pub(crate) fn try_next(&mut self) -> Option<Ended<A::Event>> {
+        loop {
+            let joined = self.tasks.try_join_next_with_id()?;
+            if let Some(ended) = self.joined(joined) {
+                return Some(ended);
+            }
+        }
+    }
+
+    fn joined(&mut self, joined: Result<(Id, Made<A::Event>), JoinError>) -> Option<Ended<A::Event>> {
+        let (task, joined) = match joined {
+            Ok((task, made)) => (task, Ok(made)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        self.about.remove(&task).map(|about| self.end(about, joined))
+    }
+
+    fn end(&mut self, about: About<A>, joined: Result<Made<A::Event>, JoinError>) -> Ended<A::Event> {
         match about {
             About::One { key, number, begun } => {
                 let made = joined.unwrap_or_else(|error| alone(cut_short(key, number, &error)));
@@ -171,13 +193,13 @@ impl<S: Store> UnderWay<S> {
     }
 }
 
-fn alone(attempted: Attempted) -> Made {
+fn alone<E>(attempted: Attempted<E>) -> Made<E> {
     Made { attempts: vec![attempted], waits: None }
 }
 
 /// What a task that did not come to its end has done. Handlers' panics are caught further in: one here is a defect of
 /// ours, and must not cost the delivery.
-fn cut_short(key: u64, number: u32, error: &JoinError) -> Attempted {
+fn cut_short<E>(key: u64, number: u32, error: &JoinError) -> Attempted<E> {
     let outcome = match error.is_cancelled() {
         true => Outcome::CutOff,
         false => {

@@ -14,7 +14,7 @@ const MOST: usize = 32;
 const ALONE_FIRST: usize = 8;
 const ALONE_MOST: usize = 1024;
 
-pub(super) struct Sharing {
+pub(crate) struct Sharing {
     most: usize,
     /// So many deliveries are still made alone.
     alone: usize,
@@ -25,17 +25,17 @@ pub(super) struct Sharing {
 }
 
 impl Sharing {
-    pub(super) fn new(shared_for: Duration) -> Self {
+    pub(crate) fn new(shared_for: Duration) -> Self {
         Self { most: 1, alone: 0, alone_next: ALONE_FIRST, shared_for }
     }
 
     /// The most deliveries to be made together next.
-    pub(super) fn most(&self) -> usize {
+    pub(crate) fn most(&self) -> usize {
         if self.alone > 0 || self.shared_for.is_zero() { 1 } else { self.most }
     }
 
     /// All of them were handled.
-    pub(super) fn went_well(&mut self, deliveries: usize, took: Duration) {
+    pub(crate) fn went_well(&mut self, deliveries: usize, took: Duration) {
         if took > self.shared_for {
             self.most = (deliveries / 2).max(1);
         } else if deliveries >= self.most() {
@@ -48,7 +48,7 @@ impl Sharing {
     }
 
     /// One of them was not.
-    pub(super) fn went_wrong(&mut self, deliveries: usize) {
+    pub(crate) fn went_wrong(&mut self, deliveries: usize) {
         self.most = 1;
         if deliveries != 1 {
             self.stay_alone();
@@ -56,7 +56,7 @@ impl Sharing {
     }
 
     /// One takes so long that the rest does not wait for it; what was made before it has to.
-    pub(super) fn is_slow(&mut self) {
+    pub(crate) fn is_slow(&mut self) {
         self.most = 1;
         self.stay_alone();
     }

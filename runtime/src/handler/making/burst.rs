@@ -11,31 +11,31 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{delivery::Attempted, together::Together};
-use crate::{handler::Outcome, store::Store};
+use super::{Attempted, Making, together::Together};
+use crate::handler::Outcome;
 
 /// How long a burst should take: what is in it waits as long, and has one thread.
-pub(super) const BURST: Duration = Duration::from_micros(500);
+pub(crate) const BURST: Duration = Duration::from_micros(500);
 
 /// What came of a burst.
-pub(super) struct Made {
-    pub(super) attempts: Vec<Attempted>,
-    pub(super) waits: Option<Waits>,
+pub(super) struct Made<E> {
+    pub(super) attempts: Vec<Attempted<E>>,
+    pub(super) waits: Option<Waits<E>>,
 }
 
 /// A delivery that was begun, and has to wait.
-pub(super) struct Waits {
+pub(super) struct Waits<E> {
     pub(super) key: u64,
     pub(super) number: u32,
-    pub(super) rest: Pin<Box<dyn Future<Output = Attempted> + Send>>,
+    pub(super) rest: Pin<Box<dyn Future<Output = Attempted<E>> + Send>>,
 }
 
 /// Makes them, until one has to wait, or they have taken long, or nothing is left.
-pub(super) async fn make<S: Store>(together: &Together<S>) -> Made {
+pub(super) async fn make<A: Making>(together: &Together<A>) -> Made<A::Event> {
     let since = Instant::now();
     let mut attempts = Vec::new();
     while let Some(attempt) = together.next() {
-        let (key, number) = (attempt.key, attempt.number);
+        let (key, number) = (attempt.key(), attempt.number());
         let mut rest = Box::pin(attempt.make());
         match poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await {
             Poll::Pending => return Made { attempts, waits: Some(Waits { key, number, rest }) },
