@@ -1,12 +1,13 @@
 //! 8 · Take it in over there: handlers, run by what a broker delivers instead of by the log.
 //!
 //! Each handler has a subscription of its own on the broker, and a `session` here: it takes deliveries in (`intake`), keeps
-//! a queue per aggregate (`lanes`), makes attempts (`attempt`), holds back what stands behind a dead letter where its
-//! handler asks for that (`parking`), and tells inbox and broker what became of them (`settling`). A failed delivery waits
-//! here, unsettled, so nothing overtakes it, and whoever takes over after a crash gets it again.
+//! a queue per aggregate (`lanes`), begins `deliveries`, makes attempts (`attempt`), holds back what stands behind a dead
+//! letter where its handler asks for that (`parking`), and tells inbox and broker what became of them (`settling`). A failed
+//! delivery waits here, unsettled, so nothing overtakes it, and whoever takes over after a crash gets it again.
 
 mod arrival;
 mod attempt;
+mod deliveries;
 mod intake;
 mod lanes;
 mod parking;

@@ -12,29 +12,22 @@ use tokio::sync::watch;
 
 use super::{
     Context,
-    arrival::Arrival,
-    attempt::Attempt,
+    deliveries::State,
     intake::{Taken, take},
-    lanes::{Item, Job, Lanes},
+    lanes::Lanes,
     parking::{self, Letter, Parking},
     recent::Recent,
     settling::settle,
 };
 use crate::{
     error::Result,
-    event::{DeadReason, EventId},
-    handler::{Attempted, BURST, Ended, Next, OnDead, Sharing, UnderWay, Wired, next},
+    handler::{BURST, OnDead, Sharing, UnderWay, Wired},
     store::Store,
     transport::{
         BoxFuture, Inbound, Link,
-        record::{Epitaph, Fate, Settlement, Subscription, Tag},
+        record::{Fate, Settlement, Subscription},
     },
 };
-
-/// How long a delivery waits whose store failed.
-const STORE_PAUSE: Duration = Duration::from_millis(200);
-/// The most deliveries that are settled at a time.
-const TOGETHER: usize = 256;
 
 /// A handler's subscription to a broker.
 pub(super) struct Session<S> {
@@ -44,18 +37,6 @@ pub(super) struct Session<S> {
     pub(super) link: Link,
     pub(super) stop: watch::Receiver<bool>,
     pub(super) paused: watch::Receiver<bool>,
-}
-
-/// What is remembered while the subscription is connected.
-struct State<S: Store> {
-    lanes: Lanes,
-    recent: Recent,
-    parking: Parking,
-    running: UnderWay<Attempt<S>>,
-    sharing: Sharing,
-    settlements: Vec<Settlement>,
-    /// Handled events among the settlements, for the inbox.
-    handled: Vec<EventId>,
 }
 
 impl<S: Store> Session<S> {
@@ -217,123 +198,6 @@ impl<S: Store> Session<S> {
         }
     }
 
-    /// Takes what arrived into the queues, or decides at once what needs no handler.
-    fn admit(&self, state: &mut State<S>, taken: Vec<Taken>) {
-        for taken in taken {
-            match taken {
-                Taken::Fresh(arrival, tag) => {
-                    let id = arrival.envelope.meta.id;
-                    if state.recent.contains(id) {
-                        state.settle(tag, Fate::Done);
-                    } else if state.parking.holds(&arrival) {
-                        self.park(state, &arrival, tag);
-                    } else {
-                        state.lanes.admit(arrival, tag);
-                    }
-                }
-                Taken::Handled(tag) => state.settle(tag, Fate::Done),
-                Taken::Unreadable(message, tag, epitaph) => {
-                    tracing::error!(target: "domain_events::delivery", handler = %self.wired.name,
-                        origin = %message.origin, reason = %epitaph.reason, error = %epitaph.error, "dead letter");
-                    state.settle(tag, Fate::Dead(message, epitaph));
-                }
-            }
-        }
-    }
-
-    fn park(&self, state: &mut State<S>, arrival: &Arrival, tag: Tag) {
-        let error = "an earlier event of its aggregate is a dead letter; redrive or discard that one first".to_owned();
-        let epitaph = Epitaph { reason: DeadReason::Parked, error, attempts: 0 };
-        state.parking.bury(arrival);
-        state.settle(tag, Fate::Dead(Arc::clone(&arrival.message), epitaph));
-    }
-
-    /// Begins as many attempts as may run at a time.
-    fn launch(&self, state: &mut State<S>, now: Instant) {
-        state.lanes.wake(now);
-        if state.running.left_until().is_some_and(|until| until <= now) {
-            state.sharing.is_slow();
-            state.take_back();
-        }
-        let one_writer = self.wired.transactional && !self.context.store.capabilities().concurrent_writers;
-        let limit = if one_writer { 1 } else { usize::from(self.wired.options.concurrency) };
-        while state.running.len() < limit {
-            let Some(job) = state.lanes.start() else { break };
-            // Several together, only where more wait than can run at a time.
-            let more = match state.sharing.most() {
-                most if job.attempts == 0 && state.lanes.len() > limit => state.lanes.start_fresh(most - 1),
-                _ => Vec::new(),
-            };
-            if more.is_empty() {
-                state.running.make(self.attempt(job));
-            } else {
-                state.running.make_in_one_burst([job].into_iter().chain(more).map(|job| self.attempt(job)));
-            }
-        }
-    }
-
-    fn attempt(&self, job: Job) -> Attempt<S> {
-        let (context, wired) = (Arc::clone(&self.context), Arc::clone(&self.wired));
-        Attempt { context, wired, arrival: job.arrival, key: job.key, number: job.attempts + 1 }
-    }
-
-    /// What follows attempts that have ended.
-    fn ended(&self, state: &mut State<S>, ended: Ended<()>) {
-        let Ended { attempts, left, shared, waits, .. } = ended;
-        match attempts.len() {
-            deliveries if deliveries > 0 && waits.is_none() => {
-                state.sharing.went_well(deliveries, attempts.iter().map(|attempt| attempt.took).sum());
-            }
-            deliveries => state.sharing.went_wrong(if shared { deliveries.max(2) } else { 1 }),
-        }
-        for attempted in attempts {
-            self.attempted(state, attempted);
-        }
-        left.into_iter().for_each(|key| state.lanes.give_back(key));
-    }
-
-    fn attempted(&self, state: &mut State<S>, attempted: Attempted<()>) {
-        let Attempted { key, number: attempts, outcome, .. } = attempted;
-        let now = Instant::now();
-        match next(outcome, attempts, &self.wired.options) {
-            Next::Settle => {
-                if let Some(item) = state.lanes.finish(key) {
-                    state.done(item);
-                }
-            }
-            Next::Repeat | Next::Leave => state.lanes.again(key, attempts - 1, now + STORE_PAUSE),
-            Next::Retry { wait, .. } => {
-                let at = now.checked_add(wait).unwrap_or(now + Duration::from_secs(30 * 365 * 24 * 3600));
-                state.lanes.again(key, attempts, at);
-            }
-            Next::Bury { reason, error } => {
-                if let Some(item) = state.lanes.finish(key) {
-                    self.bury(state, item, Epitaph { reason, error, attempts });
-                }
-                if self.wired.options.on_dead == OnDead::Park {
-                    for Item { arrival, tags, .. } in state.lanes.clear(key) {
-                        tags.into_iter().for_each(|tag| self.park(state, &arrival, tag));
-                    }
-                }
-            }
-        }
-    }
-
-    fn bury(&self, state: &mut State<S>, item: Item, epitaph: Epitaph) {
-        let (handler, meta) = (&self.wired.name, &item.arrival.envelope.meta);
-        let Epitaph { reason, error, attempts } = &epitaph;
-        tracing::error!(target: "domain_events::delivery", %handler, event = %meta.name, event_id = %meta.id,
-            aggregate_id = %meta.aggregate_id, %reason, attempts, %error, "dead letter");
-        if self.wired.options.on_dead == OnDead::Park {
-            state.parking.bury(&item.arrival);
-        }
-        let mut tags = item.tags.into_iter();
-        if let Some(tag) = tags.next() {
-            state.settle(tag, Fate::Dead(Arc::clone(&item.arrival.message), epitaph));
-        }
-        tags.for_each(|tag| state.settle(tag, Fate::Done));
-    }
-
     /// Everything that is not done goes back to the broker.
     async fn give_back(&self, state: &mut State<S>, inbound: &dyn Inbound) {
         let mut back = std::mem::take(&mut state.settlements);
@@ -347,31 +211,6 @@ impl<S: Store> Session<S> {
         if tokio::time::timeout(self.context.config.grace, told).await.is_err() {
             tracing::warn!(handler = %self.wired.name, "the broker did not answer in time; it delivers again");
         }
-    }
-}
-
-impl<S: Store> State<S> {
-    fn settle(&mut self, tag: Tag, fate: Fate) {
-        self.settlements.push(Settlement { tag, fate });
-    }
-
-    fn done(&mut self, item: Item) {
-        let id = item.arrival.envelope.meta.id;
-        self.recent.insert(id);
-        self.handled.push(id);
-        item.tags.into_iter().for_each(|tag| self.settle(tag, Fate::Done));
-    }
-
-    /// What was to be made together, and is not begun, does not wait any more.
-    fn take_back(&mut self) {
-        for key in self.running.take_back() {
-            self.lanes.give_back(key);
-        }
-    }
-
-    fn take_settlements(&mut self) -> Vec<Settlement> {
-        let rest = self.settlements.split_off(self.settlements.len().min(TOGETHER));
-        std::mem::replace(&mut self.settlements, rest)
     }
 }
 

@@ -35,7 +35,7 @@ impl Scheme {
         Self::new("amqp", "rabbitmq", cfg!(feature = "rabbitmq")),
         Self::new("amqps", "rabbitmq", cfg!(feature = "rabbitmq")),
         Self::new("kafka", "kafka", cfg!(feature = "kafka")),
-        Self::new("kafka+ssl", "kafka", cfg!(feature = "kafka")),
+        Self::new("kafka+ssl", "kafka-tls", cfg!(feature = "kafka-tls")),
     ];
 }
 
@@ -73,6 +73,8 @@ pub fn connect(url: &str) -> Result<Arc<dyn Transport>> {
         "rabbitmq" => super::rabbitmq::open(url),
         #[cfg(feature = "kafka")]
         "kafka" => super::kafka::open(url),
+        #[cfg(feature = "kafka-tls")]
+        "kafka-tls" => super::kafka::open(url),
         feature => Err(wrong(format!(
             "`{scheme}://` needs the feature `{feature}` of `domain-events`, which is not enabled; enabled are {}",
             listed(|scheme| scheme.enabled)

@@ -47,12 +47,6 @@ impl Settings {
             .set("reconnect.backoff.max.ms", "500")
             .set("socket.keepalive.enable", "true");
         let encrypted = address.url.scheme() == "kafka+ssl";
-        if encrypted && !cfg!(feature = "kafka-tls") {
-            return Err(wrong(
-                "`kafka+ssl://` needs the feature `kafka-tls` of `domain-events`, which is not enabled: librdkafka takes \
-                 TLS from the system's OpenSSL",
-            ));
-        }
         match &address.ca {
             Some(_) if !encrypted => {
                 return Err(wrong("the option `ca` means nothing to `kafka://`; use `kafka+ssl://`"));
@@ -174,12 +168,7 @@ mod tests {
             let error = Settings::parse(address).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
         }
-        let encrypted = Settings::parse("kafka+ssl://u:secret@h");
-        match encrypted {
-            Ok(settings) => assert_eq!(settings.producer().get("security.protocol"), Some("SASL_SSL")),
-            Err(error) => {
-                assert!(error.to_string().contains("`kafka-tls`") && !error.to_string().contains("secret"), "{error}");
-            }
-        }
+        let encrypted = Settings::parse("kafka+ssl://u:secret@h").unwrap();
+        assert_eq!(encrypted.producer().get("security.protocol"), Some("SASL_SSL"));
     }
 }
