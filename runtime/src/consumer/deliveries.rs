@@ -126,13 +126,9 @@ impl<S: Store> Session<S> {
 
     /// What follows attempts that have ended.
     pub(super) fn ended(&self, state: &mut State<S>, ended: Ended<()>) {
-        let Ended { attempts, left, shared, waits, .. } = ended;
-        match attempts.len() {
-            deliveries if deliveries > 0 && waits.is_none() => {
-                state.sharing.went_well(deliveries, attempts.iter().map(|attempt| attempt.took).sum());
-            }
-            deliveries => state.sharing.went_wrong(if shared { deliveries.max(2) } else { 1 }),
-        }
+        // Nothing that fails costs the others anything: none shares a transaction.
+        state.sharing.learn(&ended, |_| false);
+        let Ended { attempts, left, .. } = ended;
         for attempted in attempts {
             self.attempted(state, attempted);
         }

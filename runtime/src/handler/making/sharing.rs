@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use super::{Attempted, Ended};
+
 /// The most deliveries together. PostgreSQL keeps 64 savepoints of a transaction at hand.
 const MOST: usize = 32;
 
@@ -34,8 +36,19 @@ impl Sharing {
         if self.alone > 0 || self.shared_for.is_zero() { 1 } else { self.most }
     }
 
+    /// From what came of a task; `harms` is an attempt that cost the others something.
+    pub(crate) fn learn<E>(&mut self, ended: &Ended<E>, harms: impl Fn(&Attempted<E>) -> bool) {
+        let Ended { attempts, shared, waits, .. } = ended;
+        let deliveries = if *shared { attempts.len() } else { 1 };
+        if waits.is_none() && !attempts.is_empty() && !attempts.iter().any(harms) {
+            self.went_well(deliveries, attempts.iter().map(|attempt| attempt.took).sum());
+        } else {
+            self.went_wrong(if *shared { deliveries.max(2) } else { 1 });
+        }
+    }
+
     /// All of them were handled.
-    pub(crate) fn went_well(&mut self, deliveries: usize, took: Duration) {
+    fn went_well(&mut self, deliveries: usize, took: Duration) {
         if took > self.shared_for {
             self.most = (deliveries / 2).max(1);
         } else if deliveries >= self.most() {
@@ -48,7 +61,7 @@ impl Sharing {
     }
 
     /// One of them was not.
-    pub(crate) fn went_wrong(&mut self, deliveries: usize) {
+    fn went_wrong(&mut self, deliveries: usize) {
         self.most = 1;
         if deliveries != 1 {
             self.stay_alone();

@@ -130,8 +130,10 @@ impl<S: Store> Session<'_, S> {
 
     /// What follows attempts that have ended; `Break` if the lease is lost.
     pub(super) fn ended(&mut self, ended: Ended<Arc<TailEvent>>) -> ControlFlow<()> {
-        let Ended { attempts, left, begun, shared, waits } = ended;
-        self.learn(&attempts, shared, waits.is_some());
+        // What fails costs the others something only where they share a transaction with it.
+        let transactional = self.subscription.wired.transactional;
+        self.sharing.learn(&ended, |attempt| transactional && !matches!(attempt.outcome, Outcome::Handled));
+        let Ended { attempts, left, begun, waits, .. } = ended;
         let last: HashMap<_, _> = attempts.iter().enumerate().map(|(index, attempt)| (attempt.key, index)).collect();
         let mut closed = HashSet::new();
         for (index, attempted) in attempts.into_iter().enumerate() {
@@ -153,18 +155,6 @@ impl<S: Store> Session<'_, S> {
             self.lanes.give_back(key);
         }
         ControlFlow::Continue(())
-    }
-
-    /// What fails costs the others something only where they share a transaction with it.
-    fn learn(&mut self, attempts: &[Attempted], shared: bool, waits: bool) {
-        let deliveries = if shared { attempts.len() } else { 1 };
-        let harms =
-            |attempt: &Attempted| self.subscription.wired.transactional && !matches!(attempt.outcome, Outcome::Handled);
-        if !waits && !attempts.is_empty() && !attempts.iter().any(harms) {
-            self.sharing.went_well(deliveries, attempts.iter().map(|attempt| attempt.took).sum());
-        } else {
-            self.sharing.went_wrong(if shared { deliveries.max(2) } else { 1 });
-        }
     }
 
     /// What follows an attempt; whether its lane can go on from it, `None` if the lease is lost. Of several in one lane
