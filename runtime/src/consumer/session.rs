@@ -119,7 +119,9 @@ impl<S: Store> Session<S> {
                     self.give_back(&mut state, inbound).await;
                     return;
                 }
-            } else if !paused {
+            } else if paused {
+                state.take_back();
+            } else {
                 self.launch(&mut state, now);
             }
             // Before the dead letters are known, nobody knows what has to wait for them.
