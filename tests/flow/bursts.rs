@@ -1,10 +1,6 @@
 //! Handlers that answer at once are called one after the other, and one that has to wait holds up nobody else.
 
-use std::{
-    collections::BTreeSet,
-    ops::Range,
-    sync::{Arc, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use domain_events::{DomainEvents, MemoryStore, handler, prelude::*};
 
@@ -28,19 +24,13 @@ async fn backlog(hall: &Arc<Hall>, special: usize, how: &str) -> DomainEvents {
     events
 }
 
-/// Nobody opens, and all cards but the special ones get through, or where `held` those that were made before them in the
-/// same burst; then all is done once, in order, and never more at a time than may be.
+/// The others get through, then all of them.
 async fn others_get_through(special: usize, how: &str, held: bool) {
     let hall = Hall::new();
     let events = backlog(&hall, special, how).await;
     let _opens = Opens(&hall);
     let running = events.processor().start().await.unwrap();
-    let cards = |range: Range<usize>| range.map(|card| format!("c{card}")).collect::<BTreeSet<_>>();
-    until("those that do not go on are there", || hall.stuck() == special).await;
-    let not_through = if held { hall.behind_doors() } else { cards(0..special) };
-    until("the others are through", || hall.through().is_superset(&(&cards(0..CARDS) - &not_through))).await;
-    assert_eq!(hall.inside.load(Ordering::SeqCst), special, "they are still there");
-    hall.open();
+    hall::others_get_through(&hall, special, held).await;
     domain_events::testkit::wait_until_settled(&events, LIMIT).await;
     running.shutdown().await.unwrap();
     check(&hall, special, how);

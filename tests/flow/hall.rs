@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -11,7 +12,7 @@ use std::{
 use domain_events::prelude::*;
 use tokio::{sync::watch, task};
 
-use crate::library::CardAddedToLibraryEvent;
+use crate::library::{CardAddedToLibraryEvent, until};
 
 pub(crate) const CARDS: usize = 40;
 pub(crate) const EVENTS: usize = 50;
@@ -56,7 +57,7 @@ impl Hall {
     }
 
     /// The cards that had a delivery in a task that came to a door, before it did.
-    pub(crate) fn behind_doors(&self) -> BTreeSet<String> {
+    fn behind_doors(&self) -> BTreeSet<String> {
         let tasks = self.tasks.lock().unwrap();
         self.stuck.lock().unwrap().iter().flat_map(|task| tasks[task].clone()).collect()
     }
@@ -85,13 +86,24 @@ pub(crate) async fn quick(event: &CardAddedToLibraryEvent, hall: Service<Hall>) 
         let (gate, opened) = &hall.gate;
         drop(opened.wait_while(gate.lock().unwrap(), |open| !*open).unwrap());
     }
-    hall.done.lock().unwrap().entry(event.card_id.clone()).or_default().push(event.curator_id.clone());
     hall.inside.fetch_sub(1, Ordering::SeqCst);
+    hall.done.lock().unwrap().entry(event.card_id.clone()).or_default().push(event.curator_id.clone());
 }
 
 /// What is said of an event of a card.
 pub(crate) fn curator(card: usize, number: usize, special: usize, how: &str) -> String {
     format!("{number} {}", if card < special && number == LATER { how } else { "goes on" })
+}
+
+/// Nobody opens, and all cards but the special ones get through, or where `held` those that were made before them in the
+/// same burst. Then the doors are opened.
+pub(crate) async fn others_get_through(hall: &Hall, special: usize, held: bool) {
+    let cards = |range: Range<usize>| range.map(|card| format!("c{card}")).collect::<BTreeSet<_>>();
+    until("those that do not go on are there", || hall.stuck() == special).await;
+    let not_through = if held { hall.behind_doors() } else { cards(0..special) };
+    until("the others are through", || hall.through().is_superset(&(&cards(0..CARDS) - &not_through))).await;
+    assert_eq!(hall.inside.load(Ordering::SeqCst), special, "they are still there");
+    hall.open();
 }
 
 /// All is done once, in order, and never more at a time than may be.
