@@ -86,12 +86,6 @@ pub fn messages() -> Vec<Outgoing> {
         .collect()
 }
 
-/// The partition that a message's key means, for raw clients that have several.
-#[cfg(feature = "kafka")]
-pub fn key(message: &Outgoing) -> &[u8] {
-    message.key.as_bytes()
-}
-
 /// What was taken in: how much, and each card's last number.
 #[derive(Default)]
 pub struct Seen {
