@@ -11,4 +11,4 @@ conformance_transport!(redis_pubsub, connect = RedisHarness::pubsub());
 conformance_transport!(nats, connect = NatsHarness::jetstream());
 conformance_transport!(nats_core, connect = NatsHarness::core());
 conformance_transport!(rabbitmq, connect = RabbitHarness::connect());
-conformance_transport!(kafka, connect = KafkaHarness::mock());
+conformance_transport!(kafka, connect = KafkaHarness::connect());

@@ -1,125 +1,166 @@
-//! Kafka brokers of the tests' own: librdkafka's own mock in this process, which needs nothing installed and keeps what
-//! it has in memory; or a broker in a process of its own that can be killed, where its program is given.
+//! A Kafka broker in a process of its own, that keeps on the disk what it has confirmed: where its program is given. No
+//! package brings one; `just kafka-broker` builds one.
 
 use std::{
-    sync::mpsc,
-    thread::JoinHandle,
+    ffi::OsStr,
+    fs,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::Child,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
-use rdkafka::mocking::MockCluster;
+use super::{
+    process::{PATIENCE, dismiss, folder_of, free_port, kept_and_noted, log_of, process_of},
+    signal,
+};
 
-use super::process::PATIENCE;
+/// The environment variable that names the program.
+const PROGRAM: &str = "DOMAIN_EVENTS_KAFKA_BROKER";
 
-/// A mock of a Kafka broker, for the time of a test. It does everything but outlive its process: no admin requests
-/// (topics are made when they are first asked for, with four partitions; where processes are to share evenly, make the
-/// handler's retry topic with one [before](Self::topic)), no credentials, no TLS. A group begins three seconds after its
-/// first member has come: sessions must be longer.
+/// A running broker: `nisshi`, which is built by `just kafka-broker` and speaks Kafka's protocol. Dropped, it is stopped
+/// and its data removed. It asks for no credentials and speaks no TLS.
 #[derive(Debug)]
-pub struct KafkaMock {
-    commands: mpsc::Sender<Command>,
-    bootstrap: String,
-    thread: Option<JoinHandle<()>>,
+pub struct KafkaServer {
+    program: PathBuf,
+    folder: PathBuf,
+    port: u16,
+    keeper: Mutex<Option<Child>>,
 }
 
-#[derive(Debug)]
-enum Command {
-    Topic(String, i32, mpsc::Sender<()>),
-    Reachable(bool, mpsc::Sender<()>),
-}
-
-impl KafkaMock {
-    /// Starts one.
+impl KafkaServer {
+    /// The program that the environment variable `DOMAIN_EVENTS_KAFKA_BROKER` names, if it names one.
     ///
     /// # Panics
     ///
-    /// If librdkafka makes none.
-    #[must_use]
-    pub fn start() -> Self {
-        let (commands, orders) = mpsc::channel();
-        let (told, ready) = mpsc::channel();
-        // The cluster can't be sent between threads: one thread has it.
-        let thread = std::thread::spawn(move || {
-            let cluster = MockCluster::new(1).expect("librdkafka makes a mock of a cluster");
-            told.send(cluster.bootstrap_servers()).expect("whoever starts it waits");
-            while let Ok(order) = orders.recv() {
-                let done = match order {
-                    Command::Topic(name, partitions, done) => {
-                        cluster.create_topic(&name, partitions, 1).expect("the mock makes topics");
-                        done
-                    }
-                    Command::Reachable(reachable, done) => {
-                        let switched = if reachable { cluster.broker_up(1) } else { cluster.broker_down(1) };
-                        switched.expect("the mock has a broker");
-                        done
-                    }
-                };
-                let _ = done.send(());
-            }
-        });
-        let bootstrap = ready.recv().expect("the mock starts");
-        Self { commands, bootstrap, thread: Some(thread) }
+    /// If it names what is not there.
+    pub fn program() -> Option<PathBuf> {
+        let named = PathBuf::from(std::env::var_os(PROGRAM).filter(|value| value != OsStr::new(""))?);
+        assert!(
+            named.is_file(),
+            "{PROGRAM} names {}, where no program is; `just kafka-broker` builds it and says where it is",
+            named.display()
+        );
+        Some(fs::canonicalize(&named).expect("a file has a path"))
     }
 
-    /// Where it listens, `host:port`.
+    /// The broker that all tests of this process share; each test has a prefix of its own.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn shared(program: &Path) -> &'static Self {
+        static SHARED: OnceLock<KafkaServer> = OnceLock::new();
+        SHARED.get_or_init(|| Self::private(program))
+    }
+
+    /// A broker of its own for a test that does something to it.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
     #[must_use]
-    pub fn bootstrap(&self) -> &str {
-        &self.bootstrap
+    pub fn private(program: &Path) -> Self {
+        let keeper = Mutex::new(None);
+        let mut server = Self { program: program.to_owned(), folder: folder_of("kafka"), port: 0, keeper };
+        // Another process may take the port in between.
+        for _ in 0..5 {
+            server.port = free_port();
+            if server.try_start() {
+                return server;
+            }
+        }
+        panic!("the Kafka broker does not start; its log:\n{}", log_of(&server.folder));
+    }
+
+    /// Starts it again after [`kill`](Self::kill), on the same data and port.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub fn restart(&self) {
+        let begun = Instant::now();
+        while !self.try_start() {
+            assert!(begun.elapsed() < PATIENCE, "the Kafka broker does not start again:\n{}", log_of(&self.folder));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn try_start(&self) -> bool {
+        let url = format!("tcp://127.0.0.1:{}", self.port);
+        let mut command = kept_and_noted(&self.folder, "KILL", &self.program);
+        command.args(["broker", "--cluster-id", "tests", "--listener-url", &url, "--advertised-listener-url", &url]);
+        command.args(["--group-initial-rebalance-delay", "0s", "--storage-engine", "sqlite://log.db", "--silent"]);
+        *self.keeper() = Some(command.spawn().expect("a shell can be started"));
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            // Not another server on the same port.
+            if process_of(&self.folder).is_some() && TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return true;
+            }
+            if begun.elapsed() > Duration::from_secs(2) && process_of(&self.folder).is_none() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.stop();
+        false
     }
 
     /// Its address as a transport's; `options` is what stands behind the `?`.
     #[must_use]
     pub fn url(&self, options: &str) -> String {
-        format!("kafka://{}?{options}", self.bootstrap)
+        format!("kafka://127.0.0.1:{}?{options}", self.port)
     }
 
-    /// Makes a topic.
+    /// `SIGKILL`: nothing is written any more, no connection is closed politely.
     ///
     /// # Panics
     ///
-    /// If it is there.
-    pub fn topic(&self, name: &str, partitions: i32) {
-        self.order(|done| Command::Topic(name.to_owned(), partitions, done));
+    /// If it is not running.
+    pub fn kill(&self) {
+        signal::kill(self.running());
+        self.stop();
     }
 
-    /// Cuts all connections and takes no new ones.
+    /// `SIGSTOP`: connections stay open, and nobody answers, until [`resume`](Self::resume).
     ///
     /// # Panics
     ///
-    /// If the mock is gone.
-    pub fn outage(&self) {
-        self.order(|done| Command::Reachable(false, done));
+    /// If it is not running.
+    pub fn pause(&self) {
+        signal::pause(self.running());
     }
 
-    /// Ends the outage.
+    /// `SIGCONT`, after [`pause`](Self::pause).
     ///
     /// # Panics
     ///
-    /// If the mock is gone.
-    pub fn recover(&self) {
-        self.order(|done| Command::Reachable(true, done));
+    /// If it is not running.
+    pub fn resume(&self) {
+        signal::resume(self.running());
     }
 
-    fn order(&self, command: impl FnOnce(mpsc::Sender<()>) -> Command) {
-        let (done, finished) = mpsc::channel();
-        self.commands.send(command(done)).expect("the mock runs");
-        finished.recv_timeout(PATIENCE).expect("the mock did what it was told");
+    fn running(&self) -> u32 {
+        process_of(&self.folder).expect("the broker is running")
+    }
+
+    fn stop(&self) {
+        let keeper = self.keeper().take();
+        if let Some(keeper) = keeper {
+            dismiss(keeper, "keep");
+        }
+    }
+
+    fn keeper(&self) -> MutexGuard<'_, Option<Child>> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for KafkaMock {
+impl Drop for KafkaServer {
     fn drop(&mut self) {
-        let (closed, _) = mpsc::channel();
-        self.commands = closed;
-        let deadline = Instant::now() + Duration::from_secs(10);
-        // Clients that still hold a connection keep it from ending: the test's end is not theirs to delay.
-        while let Some(thread) = &self.thread
-            && Instant::now() < deadline
-        {
-            if thread.is_finished() {
-                self.thread = None;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        self.stop();
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -26,6 +26,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const KEEPER: &str = r#"folder=$1; signal=$2; shift 2; "$@" & pid=$!; read -r word; kill -$signal $pid 2>/dev/null
 wait $pid; if [ "$word" != keep ]; then cd /; rm -rf "$folder"; fi"#;
 
+/// Writes down who it is; what comes behind it keeps the process.
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+const NOTED: &str = "echo $$ > pid; exec \"$@\"";
+
 /// A folder of a server's own, which it may write to whoever it runs as.
 pub(crate) fn folder_of(what: &str) -> PathBuf {
     let name = format!("domain-events-{what}-{}-{}", std::process::id(), free_port());
@@ -50,6 +54,24 @@ pub(crate) fn kept(folder: &Path, signal: &str, program: &Path) -> Command {
     command.args(["-c", KEEPER, "sh"]).arg(folder).arg(signal).arg(program);
     command.stdin(Stdio::piped()).stdout(log.try_clone().expect("a file can be shared")).stderr(log);
     command
+}
+
+/// The same for a program that does not write down its process itself: [`process_of`] finds it.
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+pub(crate) fn kept_and_noted(folder: &Path, signal: &str, program: &Path) -> Command {
+    let _ = fs::remove_file(folder.join("pid"));
+    let mut command = kept(folder, signal, Path::new("/bin/sh"));
+    command.args(["-c", NOTED, "sh"]).arg(program);
+    command
+}
+
+/// The process that a folder's file `pid` names, if it runs.
+#[cfg(any(feature = "rabbitmq", feature = "kafka"))]
+pub(crate) fn process_of(folder: &Path) -> Option<u32> {
+    let pid: u32 = fs::read_to_string(folder.join("pid")).ok()?.trim().parse().ok()?;
+    // One that was killed leaves the file behind; a zombie has no command line.
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    (!line.is_empty()).then_some(pid)
 }
 
 /// Stops a server, and waits until it is gone.

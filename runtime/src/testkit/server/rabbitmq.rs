@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    process::{PATIENCE, dismiss, folder_of, free_port, kept, log_of, run},
+    process::{PATIENCE, dismiss, folder_of, free_port, kept, kept_and_noted, log_of, process_of, run},
     signal,
 };
 
@@ -22,9 +22,6 @@ const INSTALL: &str = "RabbitMQ's server is not installed; on Debian and Ubuntu:
 
 /// The program itself: the one on the path wants to be root and changes its user.
 const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
-
-/// Writes down who it is; what comes behind it keeps the process.
-const NAMED: &str = "echo $$ > pid; exec \"$@\"";
 
 /// How it is stopped: at once. A polite end takes seconds, and nothing is kept of it.
 const STOP: &str = "KILL";
@@ -138,9 +135,7 @@ impl RabbitServer {
             epmd.args(["-port", &registry, "-address", "127.0.0.1"]);
             *lock(&self.registry) = Some(epmd.spawn().expect("a shell can be started"));
         }
-        let _ = fs::remove_file(self.folder.join("pid"));
-        let mut command = kept(&self.folder, STOP, Path::new("/bin/sh"));
-        command.args(["-c", NAMED, "sh", PROGRAM]);
+        let mut command = kept_and_noted(&self.folder, STOP, Path::new(PROGRAM));
         let folders = ["MNESIA_BASE", "LOG_BASE", "SCHEMA_DIR", "GENERATED_CONFIG_DIR"];
         for (name, place) in folders.map(|name| (name, name.to_lowercase())) {
             command.env(format!("RABBITMQ_{name}"), self.folder.join(place));
@@ -269,10 +264,7 @@ impl RabbitServer {
 
     /// Its process id, if it runs.
     fn pid(&self) -> Option<u32> {
-        let pid: u32 = fs::read_to_string(self.folder.join("pid")).ok()?.trim().parse().ok()?;
-        // One that was killed leaves the file behind; a zombie has no command line.
-        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        (!line.is_empty()).then_some(pid)
+        process_of(&self.folder)
     }
 
     fn stop(&self) {

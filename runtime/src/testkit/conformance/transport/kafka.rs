@@ -1,38 +1,63 @@
-//! Kafka's side of the suite, on librdkafka's mock: real clients and real connections, but what it keeps it keeps in memory.
-//! So a kill is an outage there: all connections are cut, and none is taken until the restart.
+//! Kafka's side of the suite: on a broker in a process of its own, where one is given; else on librdkafka's mock, with real
+//! clients and real connections, which keeps what it has in memory. So a kill is an outage there: all connections are cut,
+//! and none is taken until the restart.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
     Broker, TransportHarness,
     own::{Server, prefix},
 };
 use crate::{
-    testkit::server::KafkaMock,
+    testkit::server::{KafkaMock, KafkaServer},
     transport::{Transport, connect},
 };
 
-/// Kafka for the suite: `conformance_transport!(kafka, connect = KafkaHarness::mock())`.
+/// Kafka for the suite: `conformance_transport!(kafka, connect = KafkaHarness::connect())`.
 #[derive(Debug)]
 pub struct KafkaHarness {
-    server: Server<KafkaMock>,
+    host: Host,
     prefix: String,
 }
 
+#[derive(Debug)]
+enum Host {
+    Mock(Server<KafkaMock>),
+    Broker(PathBuf, Server<KafkaServer>),
+}
+
 impl KafkaHarness {
-    /// The mock that all cases share.
+    /// The broker that all cases share: the one that the environment variable `DOMAIN_EVENTS_KAFKA_BROKER` names, or the
+    /// mock. Each case says which.
     ///
     /// # Panics
     ///
-    /// If librdkafka makes none.
+    /// If the program that is named is not there or does not start, or if librdkafka makes no mock.
     #[expect(clippy::unused_async, reason = "`connect` expressions are futures")]
-    pub async fn mock() -> Self {
-        static SHARED: OnceLock<KafkaMock> = OnceLock::new();
-        Self { server: Server::Shared(SHARED.get_or_init(KafkaMock::start)), prefix: prefix() }
+    #[expect(clippy::print_stdout, reason = "which broker it was belongs to a test's output")]
+    pub async fn connect() -> Self {
+        static MOCK: OnceLock<KafkaMock> = OnceLock::new();
+        let host = if let Some(program) = KafkaServer::program() {
+            println!("on the broker {}", program.display());
+            let server = Server::Shared(KafkaServer::shared(&program));
+            Host::Broker(program, server)
+        } else {
+            println!("on librdkafka's mock: a kill is an outage there (`just kafka-broker` builds a broker)");
+            Host::Mock(Server::Shared(MOCK.get_or_init(KafkaMock::start)))
+        };
+        Self { host, prefix: prefix() }
     }
 
     fn at(&self, prefix: &str) -> Arc<dyn Transport> {
-        connect(&self.server.url(&format!("prefix={prefix}"))).expect("the mock's address can be read")
+        let options = format!("prefix={prefix}");
+        let url = match &self.host {
+            Host::Mock(mock) => mock.url(&options),
+            Host::Broker(_, server) => server.url(&options),
+        };
+        connect(&url).expect("the broker's address can be read")
     }
 }
 
@@ -46,12 +71,21 @@ impl TransportHarness for KafkaHarness {
     }
 
     async fn alone(&self) -> Option<(Self, Arc<dyn Broker>)> {
-        let server = Arc::new(KafkaMock::start());
-        Some((Self { server: Server::Own(Arc::clone(&server)), prefix: prefix() }, server))
+        let (host, broker): (_, Arc<dyn Broker>) = match &self.host {
+            Host::Mock(_) => {
+                let mock = Arc::new(KafkaMock::start());
+                (Host::Mock(Server::Own(Arc::clone(&mock))), mock)
+            }
+            Host::Broker(program, _) => {
+                let server = Arc::new(KafkaServer::private(program));
+                (Host::Broker(program.clone(), Server::Own(Arc::clone(&server))), server)
+            }
+        };
+        Some((Self { host, prefix: prefix() }, broker))
     }
 
     async fn refused(&self) -> Option<(Arc<dyn Transport>, String)> {
-        // The mock asks for no credentials.
+        // Neither asks for credentials.
         None
     }
 
@@ -76,5 +110,23 @@ impl Broker for KafkaMock {
 
     fn thaw(&self) {
         self.recover();
+    }
+}
+
+impl Broker for KafkaServer {
+    fn kill(&self) {
+        Self::kill(self);
+    }
+
+    fn restart(&self) {
+        Self::restart(self);
+    }
+
+    fn freeze(&self) {
+        self.pause();
+    }
+
+    fn thaw(&self) {
+        self.resume();
     }
 }
