@@ -33,6 +33,9 @@ const WINDOW: usize = 512;
 /// And so many bytes: far below what librdkafka's queue holds.
 const WINDOW_BYTES: usize = 64 << 20;
 
+/// What is larger is in no batch with others: if the broker refuses it for its size, it is the one that is too large.
+pub(super) const BATCH_BYTES: usize = 128 << 10;
+
 /// A record to send. No body is a tombstone.
 pub(super) struct Record<'a> {
     pub(super) topic: &'a str,
@@ -66,10 +69,11 @@ impl Sender {
         let mut confirmed = 0;
         while records.peek().is_some() {
             let batch = Arc::new(Batch::default());
-            let mut bytes = 0;
+            let (mut bytes, mut sizes) = (0, Vec::new());
             for index in 0..WINDOW {
                 let Some(record) = records.next_if(|_| bytes < WINDOW_BYTES) else { break };
-                bytes += record.body.map_or(0, <[u8]>::len);
+                sizes.push(record.body.map_or(0, <[u8]>::len));
+                bytes += sizes[index];
                 batch.add();
                 let base =
                     BaseRecord::with_opaque_to(record.topic, Box::new(Receipt { batch: Arc::clone(&batch), index }));
@@ -83,9 +87,17 @@ impl Sender {
             }
             let (leading, error) = batch.wait(|| self.end(producer)).await;
             confirmed += leading;
-            if let Some(error) = error {
+            if let Some((index, error)) = error {
                 self.end(producer);
-                return Err(Unconfirmed { confirmed, error: self.explain(producer, &error) });
+                // Only of the first that is not confirmed can it be said that it will never be.
+                let is_too_large = error.rdkafka_error_code() == Some(Code::MessageSizeTooLarge)
+                    && index == leading
+                    && sizes[index] > BATCH_BYTES;
+                let mut error = self.explain(producer, &error);
+                if is_too_large {
+                    error = Error::new(ErrorKind::InvalidEvent, error.to_string());
+                }
+                return Err(Unconfirmed { confirmed, error });
             }
         }
         Ok(())
@@ -151,8 +163,8 @@ struct Results {
     confirmed: Vec<bool>,
     /// So many have neither been confirmed nor failed.
     left: usize,
-    /// Why the first failed that did.
-    cause: Option<KafkaError>,
+    /// Which failed first, and why.
+    cause: Option<(usize, KafkaError)>,
 }
 
 impl Batch {
@@ -171,16 +183,16 @@ impl Batch {
                     *confirmed = true;
                 }
             }
-            Err(error) => drop(results.cause.get_or_insert(error)),
+            Err(error) => drop(results.cause.get_or_insert((index, error))),
         }
         if results.left == 0 || results.cause.is_some() {
             self.changed.notify_one();
         }
     }
 
-    /// Waits until nothing is left: how many leading ones were confirmed, and why not all. Stops the rest at the first
+    /// Waits until nothing is left: how many leading ones were confirmed, and which failed first. Stops the rest at the first
     /// that fails.
-    async fn wait(&self, stop: impl Fn()) -> (usize, Option<KafkaError>) {
+    async fn wait(&self, stop: impl Fn()) -> (usize, Option<(usize, KafkaError)>) {
         let mut stopped = false;
         loop {
             {

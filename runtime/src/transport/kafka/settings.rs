@@ -4,6 +4,7 @@ use std::fmt;
 
 use rdkafka::ClientConfig;
 
+use super::publish::BATCH_BYTES;
 use crate::{
     error::{Error, ErrorKind, Result},
     transport::{address::Address, record::Subscription},
@@ -95,6 +96,7 @@ impl Settings {
             .set("enable.gapless.guarantee", "true")
             .set("linger.ms", "0")
             .set("message.max.bytes", "20000000")
+            .set("batch.size", BATCH_BYTES.to_string())
             .set("message.timeout.ms", self.publish_timeout_ms.to_string())
             // That of Java's clients: producers in other languages put an aggregate into the same partition.
             .set("partitioner", "murmur2_random");
