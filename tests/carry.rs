@@ -3,12 +3,16 @@
 
 #[path = "carry/bursts.rs"]
 mod bursts;
+#[path = "carry/child.rs"]
+mod child;
 #[path = "carry/consumer.rs"]
 mod consumer;
 #[path = "flow/hall.rs"]
 mod hall;
 #[path = "carry/inbox.rs"]
 mod inbox;
+#[path = "carry/killed.rs"]
+mod killed;
 #[path = "flow/library.rs"]
 #[expect(dead_code, reason = "shared with the tests of the log, which use all of it")]
 mod library;

@@ -148,6 +148,12 @@ impl Inbox for HaltingStore {
     async fn receive_once(&self, handler: &str, event: EventId) -> Result<OnceClaim> {
         self.inner.receive_once(handler, event).await
     }
+    async fn begin_received(&self, handler: &str, event: EventId, attempt: u32) -> Result<()> {
+        self.inner.begin_received(handler, event, attempt).await
+    }
+    async fn begun_received(&self, handler: &str, events: &[EventId]) -> Result<Vec<(EventId, u32)>> {
+        self.inner.begun_received(handler, events).await
+    }
     async fn forget_received(&self, handler: &str, events: &[EventId]) -> Result<()> {
         self.inner.forget_received(handler, events).await
     }

@@ -124,11 +124,13 @@ CREATE TABLE event_inbox (
 
 CREATE INDEX event_inbox_position ON event_inbox (handler, position);
 
--- Events that a handler has had from a broker: being handled `once` (not done), or handled (done).
+-- Events that a handler has had from a broker: begun, by one that runs `once` or under suspicion (not done), or handled
+-- (done).
 CREATE TABLE event_received (
     handler  text        NOT NULL,
     event_id uuid        NOT NULL,
     done     boolean     NOT NULL,
+    attempts integer     NOT NULL DEFAULT 0, -- begun under suspicion of taking the process down
     noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (handler, event_id)
 );

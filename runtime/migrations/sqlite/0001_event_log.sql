@@ -105,11 +105,13 @@ CREATE TABLE event_inbox (
 
 CREATE INDEX event_inbox_position ON event_inbox (handler, position);
 
--- Events that a handler has had from a broker: being handled `once` (done = 0), or handled (done = 1).
+-- Events that a handler has had from a broker: begun, by one that runs `once` or under suspicion (done = 0), or handled
+-- (done = 1).
 CREATE TABLE event_received (
     handler  TEXT    NOT NULL,
     event_id TEXT    NOT NULL,
     done     INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,        -- begun under suspicion of taking the process down
     noted_at TEXT    NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%f000000Z', 'now')),
     PRIMARY KEY (handler, event_id)
 ) STRICT, WITHOUT ROWID;

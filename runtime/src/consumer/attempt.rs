@@ -30,6 +30,8 @@ pub(super) struct Attempt<S> {
     pub(super) key: u64,
     /// From 1.
     pub(super) number: u32,
+    /// Whether it may have taken a process down.
+    pub(super) is_suspect: bool,
 }
 
 impl<S: Store> Making for Attempt<S> {
@@ -61,10 +63,17 @@ impl<S: Store> Attempt<S> {
             },
             Err(Undeliverable { reason, error }) => return Outcome::Dead { reason: *reason, error: error.clone() },
         };
+        let id = self.arrival.envelope.meta.id;
+        // One that runs `once` leaves its mark anyway.
+        if self.is_suspect
+            && !self.wired.options.once
+            && let Err(error) = self.context.store.begin_received(&self.wired.name, id, self.number).await
+        {
+            return store_failed(&error);
+        }
         if self.wired.transactional {
             return self.in_transaction(entry, event).await;
         }
-        let id = self.arrival.envelope.meta.id;
         if self.wired.options.once {
             match self.context.store.receive_once(&self.wired.name, id).await {
                 Err(error) => return store_failed(&error),

@@ -13,6 +13,7 @@ use super::{
     parking::Parking,
     recent::Recent,
     session::Session,
+    settling::Settled,
 };
 use crate::{
     event::{DeadReason, EventId},
@@ -36,6 +37,8 @@ pub(super) struct State<S: Store> {
     pub(super) settlements: Vec<Settlement>,
     /// Handled events among the settlements, for the inbox.
     pub(super) handled: Vec<EventId>,
+    /// Events that become dead letters, of which the inbox may have marks.
+    pub(super) buried: Vec<EventId>,
 }
 
 impl<S: Store> State<S> {
@@ -57,9 +60,22 @@ impl<S: Store> State<S> {
         }
     }
 
-    pub(super) fn take_settlements(&mut self) -> Vec<Settlement> {
+    /// What can be settled together next.
+    pub(super) fn take_settled(&mut self) -> Settled {
         let rest = self.settlements.split_off(self.settlements.len().min(TOGETHER));
-        std::mem::replace(&mut self.settlements, rest)
+        let settlements = std::mem::replace(&mut self.settlements, rest);
+        // The marks of what is dead stand until the broker has it, and with it all that waits here.
+        let buried = if self.settlements.is_empty() { std::mem::take(&mut self.buried) } else { Vec::new() };
+        Settled { settlements, handled: std::mem::take(&mut self.handled), buried }
+    }
+
+    /// The last word.
+    pub(super) fn take_all_settled(&mut self) -> Settled {
+        Settled {
+            settlements: std::mem::take(&mut self.settlements),
+            handled: std::mem::take(&mut self.handled),
+            buried: std::mem::take(&mut self.buried),
+        }
     }
 }
 
@@ -68,14 +84,14 @@ impl<S: Store> Session<S> {
     pub(super) fn admit(&self, state: &mut State<S>, taken: Vec<Taken>) {
         for taken in taken {
             match taken {
-                Taken::Fresh(arrival, tag) => {
+                Taken::Fresh(arrival, tag, suspected) => {
                     let id = arrival.envelope.meta.id;
                     if state.recent.contains(id) {
                         state.settle(tag, Fate::Done);
                     } else if state.parking.holds(&arrival) {
                         self.park(state, &arrival, tag);
                     } else {
-                        state.lanes.admit(arrival, tag);
+                        state.lanes.admit(arrival, tag, suspected);
                     }
                 }
                 Taken::Handled(tag) => state.settle(tag, Fate::Done),
@@ -102,12 +118,17 @@ impl<S: Store> Session<S> {
             state.sharing.is_slow();
             state.take_back();
         }
-        let one_writer = self.wired.transactional && !self.context.store.capabilities().concurrent_writers;
-        let limit = if one_writer { 1 } else { usize::from(self.wired.options.concurrency) };
-        while state.running.len() < limit {
+        while state.running.len() < self.concurrency(state) {
             let Some(job) = state.lanes.start() else { break };
-            // Several together, only where more wait than can run at a time.
+            if job.is_suspect && job.attempts >= self.wired.options.max_attempts {
+                let error = "each of its attempts ended with its process: it aborted, ran out of memory or was killed";
+                self.give_up(state, job.key, job.attempts, DeadReason::Crashed, error.to_owned());
+                continue;
+            }
+            // Several together, only where more wait than can run at a time, and never under suspicion.
+            let limit = self.concurrency(state);
             let more = match state.sharing.most() {
+                _ if state.lanes.has_suspects() => Vec::new(),
                 most if job.attempts == 0 && state.lanes.len() > limit => state.lanes.start_fresh(most - 1),
                 _ => Vec::new(),
             };
@@ -119,9 +140,16 @@ impl<S: Store> Session<S> {
         }
     }
 
+    fn concurrency(&self, state: &State<S>) -> usize {
+        let one_writer = self.wired.transactional && !self.context.store.capabilities().concurrent_writers;
+        // Else it could not be told who took the process down.
+        if one_writer || state.lanes.has_suspects() { 1 } else { usize::from(self.wired.options.concurrency) }
+    }
+
     fn attempt(&self, job: Job) -> Attempt<S> {
         let (context, wired) = (Arc::clone(&self.context), Arc::clone(&self.wired));
-        Attempt { context, wired, arrival: job.arrival, key: job.key, number: job.attempts + 1 }
+        let Job { key, arrival, attempts, is_suspect } = job;
+        Attempt { context, wired, arrival, key, number: attempts + 1, is_suspect }
     }
 
     /// What follows attempts that have ended.
@@ -149,15 +177,18 @@ impl<S: Store> Session<S> {
                 let at = now.checked_add(wait).unwrap_or(now + Duration::from_secs(30 * 365 * 24 * 3600));
                 state.lanes.again(key, attempts, at);
             }
-            Next::Bury { reason, error } => {
-                if let Some(item) = state.lanes.finish(key) {
-                    self.bury(state, item, Epitaph { reason, error, attempts });
-                }
-                if self.wired.options.on_dead == OnDead::Park {
-                    for Item { arrival, tags, .. } in state.lanes.clear(key) {
-                        tags.into_iter().for_each(|tag| self.park(state, &arrival, tag));
-                    }
-                }
+            Next::Bury { reason, error } => self.give_up(state, key, attempts, reason, error),
+        }
+    }
+
+    /// The first of a queue becomes a dead letter; what stands behind it is parked where its handler asks for that.
+    fn give_up(&self, state: &mut State<S>, key: u64, attempts: u32, reason: DeadReason, error: String) {
+        if let Some(item) = state.lanes.finish(key) {
+            self.bury(state, item, Epitaph { reason, error, attempts });
+        }
+        if self.wired.options.on_dead == OnDead::Park {
+            for Item { arrival, tags, .. } in state.lanes.clear(key) {
+                tags.into_iter().for_each(|tag| self.park(state, &arrival, tag));
             }
         }
     }
@@ -169,6 +200,9 @@ impl<S: Store> Session<S> {
             aggregate_id = %meta.aggregate_id, %reason, attempts, %error, "dead letter");
         if self.wired.options.on_dead == OnDead::Park {
             state.parking.bury(&item.arrival);
+        }
+        if self.wired.options.once || item.is_suspect {
+            state.buried.push(meta.id);
         }
         let mut tags = item.tags.into_iter();
         if let Some(tag) = tags.next() {

@@ -22,6 +22,8 @@ pub(super) struct Item {
     pub(super) tags: Tags,
     /// Attempts that were made.
     attempts: u32,
+    /// Whether it may have taken a process down.
+    pub(super) is_suspect: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,8 @@ pub(super) struct Job {
     pub(super) arrival: Arc<Arrival>,
     /// Attempts made before this one.
     pub(super) attempts: u32,
+    /// Whether it may have taken a process down.
+    pub(super) is_suspect: bool,
 }
 
 /// All queues that have something in them.
@@ -55,6 +59,8 @@ pub(super) struct Lanes {
     due: BTreeSet<(Instant, u64)>,
     /// In which queue an event is.
     events: HashMap<EventId, u64>,
+    /// How many are suspects.
+    suspects: usize,
 }
 
 impl Lanes {
@@ -63,13 +69,19 @@ impl Lanes {
         self.events.len()
     }
 
+    /// Whether one is held that may have taken a process down.
+    pub(super) fn has_suspects(&self) -> bool {
+        self.suspects > 0
+    }
+
     /// Whether something of this aggregate is held.
     pub(super) fn has(&self, key: u64) -> bool {
         self.lanes.contains_key(&key)
     }
 
-    /// Takes a delivery in; one whose event is held already only adds its tag.
-    pub(super) fn admit(&mut self, arrival: Arc<Arrival>, tag: Tag) {
+    /// Takes a delivery in; one whose event is held already only adds its tag. One that is suspected has had so many
+    /// attempts that were begun.
+    pub(super) fn admit(&mut self, arrival: Arc<Arrival>, tag: Tag, suspected: Option<u32>) {
         let (id, key) = (arrival.envelope.meta.id, arrival.key);
         if let Some(held) = self.events.get(&id)
             && let Some(item) =
@@ -79,7 +91,9 @@ impl Lanes {
             return;
         }
         self.events.insert(id, key);
-        let item = Item { arrival, tags: SmallVec::from([tag]), attempts: 0 };
+        let is_suspect = suspected.is_some();
+        self.suspects += usize::from(is_suspect);
+        let item = Item { arrival, tags: SmallVec::from([tag]), attempts: suspected.unwrap_or(0), is_suspect };
         let lane = self.lanes.entry(key).or_insert_with(|| {
             self.ready.push_back(key);
             Lane { items: VecDeque::new(), state: State::Ready }
@@ -114,7 +128,8 @@ impl Lanes {
                 && let Some(item) = lane.items.front()
             {
                 lane.state = State::Running;
-                return Some(Job { key, arrival: Arc::clone(&item.arrival), attempts: item.attempts });
+                let Item { attempts, is_suspect, .. } = *item;
+                return Some(Job { key, arrival: Arc::clone(&item.arrival), attempts, is_suspect });
             }
         }
     }
@@ -147,6 +162,7 @@ impl Lanes {
         let lane = self.lanes.get_mut(&key)?;
         let item = lane.items.pop_front()?;
         self.events.remove(&item.id());
+        self.suspects -= usize::from(item.is_suspect);
         if lane.items.is_empty() {
             self.lanes.remove(&key);
         } else {
@@ -172,6 +188,7 @@ impl Lanes {
         let items = self.lanes.remove(&key).map_or_else(VecDeque::new, |lane| lane.items);
         for item in &items {
             self.events.remove(&item.id());
+            self.suspects -= usize::from(item.is_suspect);
         }
         items.into()
     }
@@ -181,6 +198,7 @@ impl Lanes {
         self.ready.clear();
         self.due.clear();
         self.events.clear();
+        self.suspects = 0;
         self.lanes.drain().flat_map(|(_, lane)| lane.items).collect()
     }
 }
@@ -203,7 +221,7 @@ mod tests {
         let mut lanes = Lanes::default();
         let (first, second, other) = (arrival("c1"), arrival("c1"), arrival("c2"));
         for (tag, arrival) in [&first, &second, &other].into_iter().enumerate() {
-            lanes.admit(Arc::clone(arrival), Tag(tag as u64));
+            lanes.admit(Arc::clone(arrival), Tag(tag as u64), None);
         }
         let job = lanes.start().expect("there is one");
         assert_eq!(job.arrival.envelope.meta.id, first.envelope.meta.id);
@@ -222,11 +240,27 @@ mod tests {
     fn an_event_that_comes_again_keeps_its_place_and_is_settled_by_both_tags() {
         let mut lanes = Lanes::default();
         let event = arrival("c1");
-        lanes.admit(Arc::clone(&event), Tag(1));
-        lanes.admit(event, Tag(9));
+        lanes.admit(Arc::clone(&event), Tag(1), None);
+        lanes.admit(event, Tag(9), None);
         assert_eq!(lanes.len(), 1);
         let job = lanes.start().expect("there is one");
         assert_eq!(lanes.finish(job.key).expect("there is one").tags.as_slice(), [Tag(1), Tag(9)]);
         assert_eq!(lanes.len(), 0);
+    }
+
+    #[test]
+    fn suspicion_lasts_as_long_as_the_suspects_are_held() {
+        let mut lanes = Lanes::default();
+        lanes.admit(arrival("c1"), Tag(1), Some(2));
+        lanes.admit(arrival("c1"), Tag(2), Some(0));
+        lanes.admit(arrival("c2"), Tag(3), None);
+        let job = lanes.start().expect("there is one");
+        assert_eq!((job.attempts, job.is_suspect), (2, true));
+        assert!(lanes.finish(job.key).is_some() && lanes.has_suspects());
+        assert_eq!(lanes.clear(job.key).len(), 1);
+        assert!(!lanes.has_suspects());
+        lanes.admit(arrival("c1"), Tag(4), Some(0));
+        assert_eq!(lanes.take_all().len(), 2);
+        assert!(!lanes.has_suspects());
     }
 }

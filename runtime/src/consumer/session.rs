@@ -91,6 +91,7 @@ impl<S: Store> Session<S> {
             sharing: Sharing::new(if self.wired.transactional { Duration::ZERO } else { BURST }),
             settlements: Vec::new(),
             handled: Vec::new(),
+            buried: Vec::new(),
         };
         let parks = self.wired.options.on_dead == OnDead::Park;
         let mut receiving: Option<BoxFuture<'_, Result<Vec<Taken>>>> = None;
@@ -140,9 +141,8 @@ impl<S: Store> Session<S> {
                 looking = Some(Box::pin(look));
             }
             if settling.is_none() && !state.settlements.is_empty() {
-                let settlements = state.take_settlements();
-                let handled = std::mem::take(&mut state.handled);
-                settling = Some(Box::pin(settle(inbound, &self.context, &self.wired, settlements, handled)));
+                let settled = state.take_settled();
+                settling = Some(Box::pin(settle(inbound, &self.context, &self.wired, settled)));
             }
 
             // Every arm is cancel-safe: the futures stay where they are, or are made to be asked again.
@@ -202,14 +202,14 @@ impl<S: Store> Session<S> {
 
     /// Everything that is not done goes back to the broker.
     async fn give_back(&self, state: &mut State<S>, inbound: &dyn Inbound) {
-        let mut back = std::mem::take(&mut state.settlements);
         for item in state.lanes.take_all() {
-            back.extend(item.tags.into_iter().map(|tag| Settlement { tag, fate: Fate::Returned }));
+            let back = item.tags.into_iter().map(|tag| Settlement { tag, fate: Fate::Returned });
+            state.settlements.extend(back);
         }
-        if back.is_empty() {
+        if state.settlements.is_empty() {
             return;
         }
-        let told = settle(inbound, &self.context, &self.wired, back, std::mem::take(&mut state.handled));
+        let told = settle(inbound, &self.context, &self.wired, state.take_all_settled());
         if tokio::time::timeout(self.context.config.grace, told).await.is_err() {
             tracing::warn!(handler = %self.wired.name, "the broker did not answer in time; it delivers again");
         }

@@ -257,7 +257,20 @@ pub trait Inbox: EventLog {
     /// [`LeaseLost`](OnceClaim::LeaseLost).
     fn receive_once(&self, handler: &str, event: EventId) -> impl Future<Output = Result<OnceClaim>> + Send;
 
-    /// Takes back what [`receive_once`](Self::receive_once) noted, after an attempt that failed.
+    /// Notes, durably and before its handler runs, that an attempt at an event is begun, the how-manieth it is; if the
+    /// process ends during it, [`begun_received`](Self::begun_received) tells the next one. An event that is noted as
+    /// handled stays so.
+    fn begin_received(&self, handler: &str, event: EventId, attempt: u32) -> impl Future<Output = Result<()>> + Send;
+
+    /// Those of these events that are not handled and whose attempts were noted, with the last attempt.
+    fn begun_received(
+        &self,
+        handler: &str,
+        events: &[EventId],
+    ) -> impl Future<Output = Result<Vec<(EventId, u32)>>> + Send;
+
+    /// Takes back what [`receive_once`](Self::receive_once) or [`begin_received`](Self::begin_received) noted. What is
+    /// handled stays so.
     fn forget_received(&self, handler: &str, events: &[EventId]) -> impl Future<Output = Result<()>> + Send;
 
     /// Removes at most `limit` marks made before a time; returns how many.

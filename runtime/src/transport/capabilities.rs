@@ -37,6 +37,9 @@ pub struct Capabilities {
     /// What a process holds unsettled stays with it while others come and go. Where it need not, a delivery that waits for
     /// another attempt can come to a second process meanwhile.
     pub holds: bool,
+    /// The broker tells how often it has delivered a message before, also to processes that died: an event that takes its
+    /// process down is found by that.
+    pub counts: bool,
     /// The broker drops a second publish of one event id, for a time.
     pub deduplicates: bool,
     /// What is given up on is kept on the broker, with the reason.
@@ -61,6 +64,7 @@ impl Capabilities {
             ordering: Ordering::None,
             shares: false,
             holds: false,
+            counts: false,
             deduplicates: false,
             dead_letters: false,
             several_processes: false,
@@ -81,8 +85,8 @@ impl Capabilities {
 pub fn capability_table(transports: impl IntoIterator<Item = Capabilities>) -> String {
     let mut table = "| transport | delivery | a publish is confirmed | kept for handlers that are away | new handlers get \
                      what came before | outlives the broker's crash | order per aggregate | processes share a handler | \
-                     what a process holds stays with it | \
-                     a second publish is dropped | dead letters on the broker | largest message |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n"
+                     what a process holds stays with it | what takes its process down is found | \
+                     a second publish is dropped | dead letters on the broker | largest message |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for transport in transports {
         table += &transport.row();
@@ -114,6 +118,7 @@ impl Capabilities {
             ordering,
             yes(self.shares),
             yes(self.holds),
+            yes(self.counts),
             yes(self.deduplicates),
             yes(self.dead_letters),
             &largest,

@@ -12,12 +12,14 @@ use crate::{
 /// An event that a handler has had.
 pub(super) struct Received {
     pub(super) done: bool,
+    /// Begun under suspicion.
+    pub(super) attempts: u32,
     pub(super) at: DateTime<Utc>,
 }
 
 impl Received {
     pub(super) fn now(done: bool) -> Self {
-        Self { done, at: Utc::now() }
+        Self { done, attempts: 0, at: Utc::now() }
     }
 }
 
@@ -57,6 +59,20 @@ impl Inbox for MemoryStore {
                 OnceClaim::Fresh
             }
         })
+    }
+
+    async fn begin_received(&self, handler: &str, event: EventId, attempt: u32) -> Result<()> {
+        let mut state = self.state();
+        let marks = state.received.entry(handler.into()).or_default();
+        marks.entry(event).or_insert_with(|| Received::now(false)).attempts = attempt;
+        Ok(())
+    }
+
+    async fn begun_received(&self, handler: &str, events: &[EventId]) -> Result<Vec<(EventId, u32)>> {
+        let state = self.state();
+        let Some(marks) = state.received.get(handler) else { return Ok(Vec::new()) };
+        let begun = |id: &EventId| marks.get(id).filter(|mark| !mark.done && mark.attempts > 0);
+        Ok(events.iter().filter_map(|id| begun(id).map(|mark| (*id, mark.attempts))).collect())
     }
 
     async fn forget_received(&self, handler: &str, events: &[EventId]) -> Result<()> {

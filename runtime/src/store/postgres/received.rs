@@ -83,6 +83,42 @@ impl Inbox for PostgresStore {
         })
     }
 
+    async fn begin_received(&self, handler: &str, event: EventId, attempt: u32) -> Result<()> {
+        let mut own = self.own().await?;
+        self.query(
+            "INSERT INTO @.event_received (handler, event_id, done, attempts) VALUES ($1, $2, false, $3)
+                 ON CONFLICT (handler, event_id) DO UPDATE SET attempts = excluded.attempts
+              WHERE NOT event_received.done",
+        )
+        .bind(handler.to_owned())
+        .bind(event.as_uuid())
+        .bind(i32::try_from(attempt).unwrap_or(i32::MAX))
+        .execute(&mut *own)
+        .await
+        .context(self)?;
+        own.done().await.context(self)
+    }
+
+    async fn begun_received(&self, handler: &str, events: &[EventId]) -> Result<Vec<(EventId, u32)>> {
+        let mut own = self.own().await?;
+        let rows = self
+            .query(
+                "SELECT event_id, attempts FROM @.event_received
+                  WHERE handler = $1 AND NOT done AND attempts > 0 AND event_id = ANY ($2)",
+            )
+            .bind(handler.to_owned())
+            .bind(uuids(events))
+            .fetch_all(&mut *own)
+            .await
+            .context(self)?;
+        own.done().await.context(self)?;
+        let read = |row: &sqlx::postgres::PgRow| {
+            let attempts = u32::try_from(row.try_get::<i32, _>(1)?).unwrap_or(0);
+            Ok((EventId::from(row.try_get::<Uuid, _>(0)?), attempts))
+        };
+        rows.iter().map(read).collect::<Result<_, sqlx::Error>>().context(self)
+    }
+
     async fn forget_received(&self, handler: &str, events: &[EventId]) -> Result<()> {
         let mut own = self.own().await?;
         self.query("DELETE FROM @.event_received WHERE handler = $1 AND NOT done AND event_id = ANY ($2)")

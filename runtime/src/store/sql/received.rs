@@ -26,6 +26,14 @@ impl Inbox for SqlStore {
         pass_on!(self.receive_once(handler, event))
     }
 
+    async fn begin_received(&self, handler: &str, event: EventId, attempt: u32) -> Result<()> {
+        pass_on!(self.begin_received(handler, event, attempt))
+    }
+
+    async fn begun_received(&self, handler: &str, events: &[EventId]) -> Result<Vec<(EventId, u32)>> {
+        pass_on!(self.begun_received(handler, events))
+    }
+
     async fn forget_received(&self, handler: &str, events: &[EventId]) -> Result<()> {
         pass_on!(self.forget_received(handler, events))
     }

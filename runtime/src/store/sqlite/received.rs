@@ -78,6 +78,34 @@ impl Inbox for SqliteStore {
         Ok(if done { OnceClaim::Done } else { OnceClaim::Interrupted })
     }
 
+    async fn begin_received(&self, handler: &str, event: EventId, attempt: u32) -> Result<()> {
+        let mut transaction = self.write(Durability::Process).await?;
+        sqlx::query(
+            "INSERT INTO event_received (handler, event_id, done, attempts) VALUES (?, ?, 0, ?)
+                 ON CONFLICT (handler, event_id) DO UPDATE SET attempts = excluded.attempts WHERE NOT done",
+        )
+        .bind(handler)
+        .bind(event.as_uuid().hyphenated())
+        .bind(attempt)
+        .execute(&mut *transaction)
+        .await
+        .context(self)?;
+        transaction.commit().await.context(self)
+    }
+
+    async fn begun_received(&self, handler: &str, events: &[EventId]) -> Result<Vec<(EventId, u32)>> {
+        let found: Vec<(uuid::fmt::Hyphenated, u32)> = sqlx::query_as(
+            "SELECT event_id, attempts FROM event_received
+              WHERE handler = ? AND NOT done AND attempts > 0 AND event_id IN (SELECT value FROM json_each(?))",
+        )
+        .bind(handler)
+        .bind(texts(events))
+        .fetch_all(&self.shared.reader)
+        .await
+        .context(self)?;
+        Ok(found.into_iter().map(|(id, attempts)| (EventId::from(id.into_uuid()), attempts)).collect())
+    }
+
     async fn forget_received(&self, handler: &str, events: &[EventId]) -> Result<()> {
         let mut transaction = self.write(Durability::Full).await?;
         sqlx::query(

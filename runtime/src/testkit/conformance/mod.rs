@@ -170,6 +170,7 @@ macro_rules! conformance_store {
                 contract_a_retired_handler_is_forgotten
                 contract_the_inbox_remembers_what_was_handled
                 contract_the_inbox_knows_what_was_begun_once
+                contract_the_inbox_knows_how_often_was_begun
                 contract_the_inbox_is_trimmed_in_steps
                 contract_the_least_position_is_that_of_the_furthest_behind
             );

@@ -39,6 +39,8 @@
 //!   with few partitions for many processes, one of them may have nothing but that.
 //! - When processes of a handler come or go, a partition can move away from one that still holds deliveries of it, for a
 //!   handler that runs or waits for another attempt: they come to the new owner as well. A broker of this kind asks nobody.
+//! - It is not counted how often a message was delivered: an event that takes its process down again and again is not
+//!   found, and is delivered for as long as it stands there.
 //! - A delivery that is returned comes to the same process again until it closes: a partition has one owner.
 
 mod dead_letter;

@@ -106,6 +106,7 @@ impl Transport for MemoryTransport {
             ordering: Ordering::AcrossProcesses,
             shares: true,
             holds: true,
+            counts: true,
             dead_letters: true,
             ..Capabilities::none("memory")
         }

@@ -88,6 +88,7 @@ impl Transport for JetStream {
             ordering: Ordering::AcrossProcesses,
             shares: true,
             holds: true,
+            counts: true,
             deduplicates: true,
             dead_letters: true,
             several_processes: true,

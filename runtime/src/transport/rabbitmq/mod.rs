@@ -7,7 +7,7 @@
 //! | option | meaning |
 //! |---|---|
 //! | `prefix` | what everything on the broker begins with, and the exchange's name; `events` unless said |
-//! | `queue` | `quorum` (replicated, unless said) or `classic`; a queue that exists keeps its kind |
+//! | `queue` | `quorum` (replicated, unless said) or `classic` (which does not count deliveries); a queue that exists keeps its kind |
 //! | `ca` | with `amqps://`: a file with the authorities to trust, instead of the system's |
 //!
 //! # On the broker
@@ -147,6 +147,7 @@ impl Transport for RabbitMq {
             ordering: Ordering::AcrossStayingProcesses,
             shares: true,
             holds: true,
+            counts: self.broker.queue == QueueKind::Quorum,
             dead_letters: true,
             several_processes: true,
             ..Capabilities::none("amqp")

@@ -63,6 +63,35 @@ pub async fn contract_the_inbox_knows_what_was_begun_once<H: StoreHarness>(suite
     assert_eq!(claim().await, OnceClaim::Done, "what is handled stays so");
 }
 
+/// Attempts that are noted before they begin are found by the next process, until the event is handled or forgotten.
+pub async fn contract_the_inbox_knows_how_often_was_begun<H: StoreHarness>(suite: Suite<H>) {
+    let store = suite.harness.open().await;
+    let ids: Vec<_> = (0..3).map(|_| EventId::generate()).collect();
+    let begun = async |handler: &str| {
+        let mut found = store.begun_received(handler, &ids).await.expect("the store answers");
+        found.sort();
+        found
+    };
+    assert_eq!(begun("a.first").await, []);
+    for (id, attempt) in [(ids[0], 1), (ids[0], 2), (ids[1], 1)] {
+        store.begin_received("a.first", id, attempt).await.expect("the store answers");
+    }
+    assert_eq!(begun("a.first").await, [(ids[0], 2), (ids[1], 1)]);
+    assert_eq!(begun("a.other").await, [], "another handler's");
+    assert_eq!(store.received("a.first", &ids).await.expect("the store answers"), [], "begun is not handled");
+
+    let mut transaction = store.begin().await.expect("a transaction can begin");
+    let connection = <H::Store as EventLog>::connection(&mut transaction);
+    assert!(store.receive_in(connection, "a.first", ids[0]).await.expect("the store answers"), "begun is not handled");
+    store.commit(transaction).await.expect("it commits");
+    store.begin_received("a.first", ids[0], 3).await.expect("the store answers");
+    assert_eq!(begun("a.first").await, [(ids[1], 1)], "what is handled stays so");
+    assert_eq!(store.received("a.first", &ids).await.expect("the store answers"), [ids[0]]);
+    store.forget_received("a.first", &ids).await.expect("the store answers");
+    assert_eq!(begun("a.first").await, []);
+    assert_eq!(store.received("a.first", &ids).await.expect("the store answers"), [ids[0]]);
+}
+
 /// Old marks go in bounded steps, young ones stay.
 pub async fn contract_the_inbox_is_trimmed_in_steps<H: StoreHarness>(suite: Suite<H>) {
     let store = suite.harness.open().await;

@@ -104,6 +104,7 @@ macro_rules! conformance_transport {
                 case_02_fifty_subscribers_share_the_deliveries
                 case_03_twenty_events_do_not_mix
                 case_04_what_fails_comes_again
+                case_04_deaths_of_its_holders_are_counted
                 case_05_the_next_waits_for_the_one_before
                 case_06_a_subscriber_that_comes_and_goes_loses_nothing
                 case_07_those_who_stay_get_the_rest

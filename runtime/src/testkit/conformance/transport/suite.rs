@@ -38,6 +38,7 @@ pub(super) enum Need {
     Order,
     Shares,
     Holds,
+    Counts,
     Deduplicates,
     DeadLetters,
 }
@@ -68,6 +69,7 @@ impl<H: TransportHarness> TransportSuite<H> {
                 Need::OutlivesBroker => (can.outlives_broker, "nothing in it outlives the broker"),
                 Need::Order => (self.keeps_order(), "it keeps no order"),
                 Need::Holds => (can.holds, "a delivery that is held can move when processes come and go"),
+                Need::Counts => (can.counts, "it does not count deliveries"),
                 Need::Shares => (can.shares, "a subscription is not shared"),
                 Need::Deduplicates => (can.deduplicates, "it does not notice an event that comes twice"),
                 Need::DeadLetters => (can.dead_letters, "it keeps no dead letters"),

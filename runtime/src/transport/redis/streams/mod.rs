@@ -146,6 +146,7 @@ impl Transport for Streams {
             ordering: Ordering::AcrossProcesses,
             shares: true,
             holds: true,
+            counts: true,
             dead_letters: true,
             several_processes: true,
             ..Capabilities::none("redis")

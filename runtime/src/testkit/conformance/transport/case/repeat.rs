@@ -35,6 +35,25 @@ pub async fn case_04_what_fails_comes_again<H: TransportHarness>(suite: Transpor
     }
 }
 
+/// A message whose holders die one after the other says so to the next: an event that takes its process down is found by
+/// that. A message that nobody has had says nothing.
+pub async fn case_04_deaths_of_its_holders_are_counted<H: TransportHarness>(suite: TransportSuite<H>) {
+    if suite.lacks(&[Need::Redelivers, Need::Counts]) {
+        return;
+    }
+    let subscription = subscription("one", &["ParcelMovedEvent"]);
+    suite.open().await.ensure(&subscription).await.expect("a subscription can be made");
+    suite.publish(&[message("p", 1)]).await;
+    for deaths in 0..3 {
+        let transport = suite.open().await;
+        let holder = subscribe(&*transport, &by_another(&subscription)).await;
+        let held = receive(&*holder, 1).await;
+        assert_eq!(held[0].redelivered, deaths);
+        // As a process that dies: nothing is settled, and nobody signs off.
+        drop((holder, transport));
+    }
+}
+
 /// How long a failed delivery waits in case 16.
 const WAIT: Duration = Duration::from_secs(3);
 
