@@ -1,10 +1,10 @@
 //! A message that arrived, read as an envelope.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::{
-    event::{AnyEvent, Envelope, EventDef, key_of},
-    handler::{Registry, Resolution, Undeliverable, decode},
+    event::{Envelope, key_of},
+    handler::{Registry, Resolution},
     transport::{
         message::{self, Unreadable},
         record::Incoming,
@@ -17,7 +17,6 @@ pub(super) struct Arrival {
     /// As it came: what a dead letter keeps.
     pub(super) message: Arc<Incoming>,
     pub(super) key: u64,
-    decoded: OnceLock<Result<(&'static EventDef, Arc<AnyEvent>), Undeliverable>>,
 }
 
 impl Arrival {
@@ -29,13 +28,7 @@ impl Arrival {
             envelope.meta.aggregate_type = def.aggregate.into();
         }
         let key = key_of(&envelope.meta.aggregate_type, envelope.meta.aggregate_id.as_str());
-        Ok(Self { envelope, message: Arc::clone(message), key, decoded: OnceLock::new() })
-    }
-
-    /// The event itself, decoded at the first attempt.
-    pub(super) fn event(&self, registry: &Registry) -> Result<(&'static EventDef, &Arc<AnyEvent>), &Undeliverable> {
-        let decoded = self.decoded.get_or_init(|| decode(&self.envelope, registry));
-        decoded.as_ref().map(|(def, event)| (*def, event))
+        Ok(Self { envelope, message: Arc::clone(message), key })
     }
 }
 
@@ -54,7 +47,6 @@ pub(super) mod tests {
             envelope: Envelope::new(meta, b"{}".to_vec()),
             message: Arc::default(),
             key: key_of("Card", aggregate),
-            decoded: OnceLock::new(),
         })
     }
 }

@@ -12,8 +12,8 @@ use crate::{
     event::AnyEvent,
     fault,
     handler::{
-        Attempted, Call, Entry, HandlerError, Making, Outcome, Undeliverable, Verdict, Wired, call, guarded, outcome,
-        passed_over,
+        Attempted, Call, Entry, HandlerError, Making, Outcome, Undeliverable, Verdict, Wired, call, decode, guarded,
+        outcome, passed_over,
     },
     store::{
         Store,
@@ -56,13 +56,15 @@ impl<S: Store> Making for Attempt<S> {
 
 impl<S: Store> Attempt<S> {
     async fn attempt(&self) -> Outcome {
-        let (entry, event) = match self.arrival.event(&self.context.registry) {
+        // For each attempt anew: what one task has made and freed, no other has to wait for.
+        let (entry, event) = match decode(&self.arrival.envelope, &self.context.registry) {
             Ok((def, event)) => match self.wired.entry(def) {
                 Some(entry) => (entry, event),
                 None => return Outcome::Handled,
             },
-            Err(Undeliverable { reason, error }) => return Outcome::Dead { reason: *reason, error: error.clone() },
+            Err(Undeliverable { reason, error }) => return Outcome::Dead { reason, error },
         };
+        let event = &*event;
         let id = self.arrival.envelope.meta.id;
         // One that runs `once` leaves its mark anyway.
         if self.is_suspect
@@ -99,7 +101,7 @@ impl<S: Store> Attempt<S> {
     }
 
     /// The handler's writes, and the mark that it made them, commit together.
-    async fn in_transaction(&self, entry: &Entry, event: &Arc<AnyEvent>) -> Outcome {
+    async fn in_transaction(&self, entry: &Entry, event: &AnyEvent) -> Outcome {
         let store = &self.context.store;
         let mut transaction = match store.begin().await {
             Ok(transaction) => transaction,
@@ -136,10 +138,10 @@ impl<S: Store> Attempt<S> {
     async fn call(
         &self,
         entry: &Entry,
-        event: &Arc<AnyEvent>,
+        event: &AnyEvent,
         transaction: Option<&mut (dyn Any + Send)>,
     ) -> Result<(), HandlerError> {
-        let about = Call { event: &**event, meta: &self.arrival.envelope.meta, attempt: self.number };
+        let about = Call { event, meta: &self.arrival.envelope.meta, attempt: self.number };
         call(&about, &self.wired, entry, transaction).await
     }
 

@@ -114,6 +114,8 @@ impl<'a> Members<'a> {
         let Some(value) = self.get(name).map(RawValue::get) else { return Ok(None) };
         let wrong = |wanted| Unreadable::new(format!("the attribute `{name}` is {}, not {wanted}", shown(value)));
         match value.as_bytes().first() {
+            // Without an escape it is what stands between the quotes.
+            Some(b'"') if !value.as_bytes().contains(&b'\\') => Ok(Some(Cow::Borrowed(&value[1..value.len() - 1]))),
             Some(b'"') => {
                 let text: Text<'a> = serde_json::from_str(value).map_err(|_| wrong("text that Unicode has"))?;
                 Ok(Some(text.0))
