@@ -4,6 +4,7 @@
 //! what the broker has confirmed. One process at a time does that, held by a lease (`turn`); the others stand by.
 
 mod publish;
+mod reached;
 mod turn;
 
 use std::{fmt, future::Future, sync::Arc};

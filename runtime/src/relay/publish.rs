@@ -1,6 +1,8 @@
 //! One turn: read, publish, move the position behind what was confirmed.
 //!
-//! While a page is published, the next one is read, so that neither database nor broker waits for the other.
+//! While a page is published, the next one is read, so that neither database nor broker waits for the other. How far it came
+//! is written down after a moment: each write competes with the commits whose events are published. What a process that is
+//! killed has not written down is published again.
 
 use std::{
     sync::Arc,
@@ -9,7 +11,10 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::Context;
+use super::{
+    Context,
+    reached::{KEEP_IDLE, Reached},
+};
 use crate::{
     error::{Error, ErrorKind},
     event::{DeadReason, Envelope},
@@ -30,6 +35,9 @@ use crate::{
 const BATCH: usize = 512;
 /// Between two tries to reach the store.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Where all of the log is published, what is committed within this time goes together: one page for each commit would cost
+/// the commits more.
+const LULL: Duration = Duration::from_millis(1);
 /// A commit that nobody announces is found after this time.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -53,6 +61,7 @@ struct Turn<'a> {
     link: &'a mut Link,
     publisher: Option<Box<dyn Publisher>>,
     held_until: &'a watch::Receiver<Instant>,
+    reached: Reached,
 }
 
 impl<S: Store> Desk<S> {
@@ -65,11 +74,15 @@ impl<S: Store> Desk<S> {
         held_until: &mut watch::Receiver<Instant>,
     ) -> Ended {
         let mut bell = self.context.bell.listen();
-        let mut turn = Turn { lease: claim.lease, link, publisher: None, held_until };
+        let mut turn = Turn { lease: claim.lease, link, publisher: None, held_until, reached: Reached::default() };
         let mut position = claim.position;
         let mut next: Option<Page> = None;
         loop {
-            if *stop.borrow() {
+            let stopped = *stop.borrow();
+            if turn.reached.is_due(stopped) && !self.keep(&mut turn, None, &mut stop).await {
+                return Ended::LeaseLost;
+            }
+            if stopped {
                 return Ended::Stopped;
             }
             bell.clear();
@@ -91,7 +104,7 @@ impl<S: Store> Desk<S> {
                 }
                 tokio::select! {
                     () = bell.heard() => {}
-                    () = idle(LOOK, &mut stop) => {}
+                    () = idle(if turn.reached.is_empty() { LOOK } else { KEEP_IDLE }, &mut stop) => turn.reached.is_idle(),
                 }
                 continue;
             }
@@ -99,15 +112,19 @@ impl<S: Store> Desk<S> {
             let ahead = async { if page.more { self.context.store.read(&end, BATCH).await.ok() } else { None } };
             let (published, ahead) = tokio::join!(self.publish_page(&mut turn, &page, &mut stop), ahead);
             match published {
-                Ok(true) => (position, next) = (page.end, ahead.filter(|ahead| !ahead.events.is_empty())),
+                Ok(true) => {
+                    (position, next) = (page.end, ahead.filter(|ahead| !ahead.events.is_empty()));
+                    if !page.more {
+                        idle(LULL, &mut stop).await;
+                    }
+                }
                 Ok(false) => return Ended::LeaseLost,
                 Err(reached) => position = reached.unwrap_or(position),
             }
         }
     }
 
-    /// Publishes a page and writes down how far it came: `Ok` if all of it is confirmed (`false` if the lease is lost),
-    /// else the position behind what is.
+    /// Publishes a page: `Ok` if all of it is confirmed (`false` if the lease is lost), else the position behind what is.
     async fn publish_page(
         &self,
         turn: &mut Turn<'_>,
@@ -146,9 +163,11 @@ impl<S: Store> Desk<S> {
                     turn.publisher = None;
                     if done > 0 {
                         reached = Some(page.resume[done - 1].clone());
-                        if !self.keep(&turn.lease, turn.held_until, reached.clone(), None, stop).await {
-                            return Ok(false);
-                        }
+                        turn.reached.reach(page.resume[done - 1].clone());
+                    }
+                    // It may be away for long.
+                    if !turn.reached.is_empty() && !self.keep(turn, None, stop).await {
+                        return Ok(false);
                     }
                     let wait = turn.link.down(&error);
                     idle(wait, stop).await;
@@ -166,13 +185,13 @@ impl<S: Store> Desk<S> {
             }
             let position = if done == page.events.len() { page.end.clone() } else { page.resume[done - 1].clone() };
             reached = Some(position.clone());
-            if !self.keep(&turn.lease, turn.held_until, Some(position), letter, stop).await {
+            turn.reached.reach(position);
+            if letter.is_some() && !self.keep(turn, letter, stop).await {
                 return Ok(false);
             }
         }
-        if page.events.is_empty() && !self.keep(&turn.lease, turn.held_until, Some(page.end.clone()), None, stop).await
-        {
-            return Ok(false);
+        if page.events.is_empty() {
+            turn.reached.reach(page.end.clone());
         }
         Ok(true)
     }
@@ -233,16 +252,10 @@ impl<S: Store> Desk<S> {
     }
 
     /// Writes the position down, trying again until the store answers: `false` if the lease is lost.
-    async fn keep(
-        &self,
-        lease: &Lease,
-        held_until: &watch::Receiver<Instant>,
-        position: Option<Position>,
-        letter: Option<DeadLetter>,
-        stop: &mut watch::Receiver<bool>,
-    ) -> bool {
+    async fn keep(&self, turn: &mut Turn<'_>, letter: Option<DeadLetter>, stop: &mut watch::Receiver<bool>) -> bool {
+        let (lease, held_until) = (&turn.lease, turn.held_until);
         let mut step = Checkpoint::new(lease.clone());
-        step.position = position;
+        step.position = turn.reached.take();
         step.dead.extend(letter);
         step.calm = true;
         loop {
