@@ -2,7 +2,7 @@
 //! memory; written into the handler's document from time to time, and when a shard is given away.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,13 +14,14 @@ use super::{
     ledger::Position,
 };
 
+/// So many messages that are for other handlers are acknowledged together.
+const WORTH: usize = 64;
+
 /// A message between a shard's reader and `receive`.
 pub(super) struct Item {
     pub(super) shard: u16,
     pub(super) generation: u64,
     pub(super) sequence: u64,
-    /// Where to acknowledge it; `None` where it was read from the stream itself.
-    pub(super) reply: Option<Subject>,
     pub(super) redelivered: u32,
     pub(super) message: Arc<Incoming>,
     pub(super) permit: OwnedSemaphorePermit,
@@ -30,7 +31,6 @@ pub(super) struct Item {
 pub(super) struct Ticket {
     pub(super) shard: u16,
     pub(super) sequence: u64,
-    pub(super) reply: Option<Subject>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -43,6 +43,8 @@ struct Held {
     /// Handed out.
     out: BTreeSet<u64>,
     deaths: Vec<u64>,
+    /// What the consumer has delivered and was not told of, in order, and where to tell it.
+    unacknowledged: VecDeque<(u64, Subject)>,
     /// Nothing of it is handed out any more.
     leaving: bool,
     /// Something was returned: it must be read again.
@@ -56,6 +58,16 @@ impl Held {
 
     fn floor(&self) -> u64 {
         self.held.first().map_or(self.last, |first| first - 1)
+    }
+
+    /// Where to acknowledge the last of those before which nothing is unsettled: that acknowledges all of them. `None` if
+    /// they are fewer than `worth`.
+    fn acknowledge(&mut self, worth: usize) -> Option<Subject> {
+        let settled = self.unacknowledged.iter().take_while(|(sequence, _)| !self.held.contains(sequence)).count();
+        if settled < worth.max(1) {
+            return None;
+        }
+        self.unacknowledged.drain(..settled).next_back().map(|(_, reply)| reply)
     }
 }
 
@@ -96,11 +108,12 @@ impl Desk {
         (held.generation, held.last, held.deaths) = (generation, position.last, deaths);
         held.held = position.held.iter().copied().collect();
         (held.leaving, held.returned) = (false, false);
+        held.unacknowledged.clear();
         held.held.difference(&held.out).copied().collect()
     }
 
     /// A message was delivered by the server; `false` if it is here already, or the shard is not ours any more.
-    pub(super) fn pulled(&self, shard: u16, generation: u64, sequence: u64) -> bool {
+    pub(super) fn pulled(&self, shard: u16, generation: u64, sequence: u64, reply: Option<Subject>) -> bool {
         let mut state = self.state();
         let Some(held) = state.shards.get_mut(&shard).filter(|held| held.generation == generation) else {
             return false;
@@ -109,10 +122,39 @@ impl Desk {
             return false;
         }
         held.last = sequence;
+        held.unacknowledged.extend(reply.map(|reply| (sequence, reply)));
         held.held.insert(sequence)
     }
 
-    /// A message that is not for this handler, or that the stream does not have any more.
+    /// A message that is not for this handler. Returns where to acknowledge it and those before it, if that is worth it.
+    pub(super) fn passed_over(
+        &self,
+        shard: u16,
+        generation: u64,
+        sequence: u64,
+        reply: Option<Subject>,
+    ) -> Option<Subject> {
+        let mut state = self.state();
+        let held = state.shards.get_mut(&shard).filter(|held| held.generation == generation)?;
+        if sequence > held.last {
+            held.last = sequence;
+            held.unacknowledged.extend(reply.map(|reply| (sequence, reply)));
+        }
+        if held.unacknowledged.len() < WORTH { None } else { held.acknowledge(WORTH) }
+    }
+
+    /// Where to acknowledge what is settled of these shards.
+    pub(super) fn acknowledge(&self, shards: &BTreeSet<u16>) -> Vec<Subject> {
+        let mut state = self.state();
+        shards.iter().filter_map(|shard| state.shards.get_mut(shard)?.acknowledge(1)).collect()
+    }
+
+    /// The same for all shards.
+    pub(super) fn acknowledge_all(&self) -> Vec<Subject> {
+        self.state().shards.values_mut().filter_map(|held| held.acknowledge(1)).collect()
+    }
+
+    /// A message that the stream does not have any more.
     pub(super) fn skipped(&self, shard: u16, generation: u64, sequence: u64) {
         if let Some(held) = self.state().shards.get_mut(&shard).filter(|held| held.generation == generation) {
             held.held.remove(&sequence);
@@ -136,7 +178,7 @@ impl Desk {
         if !held.held.contains(&item.sequence) || !held.out.insert(item.sequence) {
             return false;
         }
-        let ticket = Ticket { shard: item.shard, sequence: item.sequence, reply: item.reply, _permit: item.permit };
+        let ticket = Ticket { shard: item.shard, sequence: item.sequence, _permit: item.permit };
         state.tickets.insert(tag.0, ticket);
         true
     }
@@ -146,8 +188,8 @@ impl Desk {
         self.state().tickets.get(&tag.0).map(|ticket| (ticket.shard, ticket.sequence))
     }
 
-    /// It is settled.
-    pub(super) fn settle(&self, tag: Tag) -> Option<Ticket> {
+    /// It is settled; returns its shard.
+    pub(super) fn settle(&self, tag: Tag) -> Option<u16> {
         self.back(tag, |held, sequence| {
             held.held.remove(&sequence);
             held.leaving && held.out.is_empty()
@@ -162,7 +204,7 @@ impl Desk {
         });
     }
 
-    fn back(&self, tag: Tag, what: impl FnOnce(&mut Held, u64) -> bool) -> Option<Ticket> {
+    fn back(&self, tag: Tag, what: impl FnOnce(&mut Held, u64) -> bool) -> Option<u16> {
         let mut state = self.state();
         let ticket = state.tickets.remove(&tag.0)?;
         if let Some(held) = state.shards.get_mut(&ticket.shard) {
@@ -171,7 +213,7 @@ impl Desk {
                 self.changed.notify_one();
             }
         }
-        Some(ticket)
+        Some(ticket.shard)
     }
 
     /// Nothing of this shard is handed out any more.
@@ -211,5 +253,37 @@ impl Desk {
             .collect();
         standings.sort_by_key(|standing| standing.shard);
         standings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[test]
+    fn only_what_has_nothing_unsettled_before_it_is_acknowledged() {
+        let (desk, permits) = (Desk::default(), Arc::new(Semaphore::new(9)));
+        assert_eq!(desk.begin(3, 1, &Position { last: 9, held: vec![7] }, Vec::new()), [7]);
+        let reply = |sequence: u64| Some(Subject::from(format!("ack.{sequence}")));
+        for sequence in [10, 11, 12, 14] {
+            assert!(desk.pulled(3, 1, sequence, reply(sequence)));
+        }
+        assert_eq!(desk.passed_over(3, 1, 15, reply(15)), None, "not worth it");
+        for sequence in [10, 11, 12, 14] {
+            let permit = Arc::clone(&permits).try_acquire_owned().expect("a permit");
+            let item = Item { shard: 3, generation: 1, sequence, redelivered: 0, message: Arc::default(), permit };
+            assert!(desk.hand_out(Tag(sequence), item));
+        }
+        let settle = |sequence| {
+            let shard = desk.settle(Tag(sequence)).expect("it was handed out");
+            desk.acknowledge(&BTreeSet::from([shard])).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(settle(11), [""; 0]);
+        assert_eq!(settle(10), ["ack.11"]);
+        assert_eq!(settle(14), [""; 0]);
+        assert_eq!(settle(12), ["ack.15"]);
+        assert!(desk.acknowledge_all().is_empty(), "each once");
     }
 }

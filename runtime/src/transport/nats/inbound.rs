@@ -2,7 +2,7 @@
 //! lost. The consumer uses it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -196,11 +196,8 @@ impl JetStreamInbound {
             )
             .await?;
         }
-        for tag in done {
-            let Some(ticket) = room.desk.settle(tag) else { continue };
-            room.acknowledge(ticket.reply.as_ref()).await?;
-        }
-        Ok(())
+        let shards: BTreeSet<_> = done.into_iter().filter_map(|tag| room.desk.settle(tag)).collect();
+        room.acknowledge(room.desk.acknowledge(&shards)).await
     }
 
     async fn left(&self) -> Result<()> {

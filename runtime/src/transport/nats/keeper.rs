@@ -114,6 +114,7 @@ impl Keeper {
         let round = looked.unwrap_or_else(|_| Err(self.trouble("no sign of life could be given in time")))?;
         self.start(round.taken).await?;
         self.leave(round.give);
+        self.room.acknowledge(self.room.desk.acknowledge_all()).await?;
         if round.call {
             self.call().await?;
         }

@@ -22,10 +22,12 @@
 //!
 //! Options of a stream count when it is made; later they are changed with NATS's own tools. Core NATS has none of them.
 //!
-//! **How order holds.** A shard is read by one process at a time. Whoever takes it makes a new consumer behind what is known to
-//! be settled and removes the old one: an earlier owner gets nothing more, and what it acknowledges counts for nothing. Single
-//! messages that were left unsettled are read from the stream first. A lost connection is not mended but made anew, so that
-//! nothing is sent behind something that was lost. `Subscription::partitions` is not used: the shards are the shares.
+//! **How order holds.** A shard is read by one process at a time. Whoever takes it makes a new consumer behind what is
+//! known to be settled and removes the old one: an earlier owner gets nothing more, and what it acknowledges counts for
+//! nothing. Single messages that were left unsettled are read from the stream first. An acknowledgement tells the
+//! server of all that lies before it in the shard; what is settled behind something that is not stands in the handler's
+//! document. A lost connection is not mended but made anew, so that nothing is sent behind something that was lost.
+//! `Subscription::partitions` is not used: the shards are the shares.
 //!
 //! **Not promised.** JetStream writes to its files at once, and has the disk confirm it every two minutes: what a power cut
 //! takes was confirmed all the same, unless the server is set to `sync_interval: always`, or has replicas. After the death of

@@ -27,7 +27,7 @@ use super::{
 use crate::error::{Error, Result};
 
 /// Never reached in practice: a delivery stays with the shard's owner, and a dead owner's shard is read anew. Where a
-/// delivery takes longer than this, the copy that then comes is dropped.
+/// delivery takes longer than this, the copies that then come, of it and of what stands behind it, are dropped.
 const ACK_WAIT: Duration = Duration::from_secs(3_600);
 
 /// How many messages an earlier owner left are fetched at a time.
@@ -125,7 +125,7 @@ impl Room {
             match message {
                 Some(message) => {
                     let incoming = headers::incoming(&message.subject, Some(&message.headers), &message.payload);
-                    self.pass_on(shard, generation, sequence, None, incoming).await?;
+                    self.pass_on(shard, generation, sequence, incoming).await?;
                 }
                 None => self.desk.skipped(shard, generation, sequence),
             }
@@ -165,14 +165,13 @@ impl Room {
         *expected += 1;
         let sequence = info.stream_sequence;
         if !self.takes(&message.subject, message.headers.as_ref()) {
-            self.desk.skipped(shard, generation, sequence);
-            return self.acknowledge(message.reply.as_ref()).await;
+            return self.acknowledge(self.desk.passed_over(shard, generation, sequence, message.reply.clone())).await;
         }
-        if !self.desk.pulled(shard, generation, sequence) {
+        if !self.desk.pulled(shard, generation, sequence, message.reply.clone()) {
             return Ok(());
         }
         let incoming = headers::incoming(&message.subject, message.headers.as_ref(), &message.payload);
-        self.pass_on(shard, generation, sequence, message.reply.clone(), incoming).await
+        self.pass_on(shard, generation, sequence, incoming).await
     }
 
     fn takes(&self, subject: &str, headers: Option<&HeaderMap>) -> bool {
@@ -185,14 +184,13 @@ impl Room {
         shard: u16,
         generation: u64,
         sequence: u64,
-        reply: Option<async_nats::Subject>,
         message: super::super::record::Incoming,
     ) -> Result<()> {
         let redelivered = self.desk.deaths_since(shard, sequence);
         // Closed with the connection's end, as the channel is.
         let permit = self.permits.clone().acquire_owned().await;
         let permit = permit.map_err(|error| self.trouble("it was closed", error))?;
-        let item = Item { shard, generation, sequence, reply, redelivered, message: Arc::new(message), permit };
+        let item = Item { shard, generation, sequence, redelivered, message: Arc::new(message), permit };
         let sent = self.items.send(Ok(item)).await;
         sent.map_err(|_| self.trouble("it was closed", "nobody receives"))
     }
@@ -208,10 +206,13 @@ impl Room {
         }
     }
 
-    pub(super) async fn acknowledge(&self, reply: Option<&async_nats::Subject>) -> Result<()> {
-        let Some(reply) = reply else { return Ok(()) };
-        let sent = self.client.publish(reply.clone(), "+ACK".into()).await;
-        sent.map_err(|error| self.trouble("nothing can be settled", error))
+    /// Each of them acknowledges all that was delivered before it, too.
+    pub(super) async fn acknowledge(&self, replies: impl IntoIterator<Item = async_nats::Subject>) -> Result<()> {
+        for reply in replies {
+            let sent = self.client.publish(reply, "+ACK".into()).await;
+            sent.map_err(|error| self.trouble("nothing can be settled", error))?;
+        }
+        Ok(())
     }
 
     async fn consumer(&self, shard: u16, generation: u64, start: u64) -> Result<Consumer<pull::Config>> {
@@ -219,7 +220,8 @@ impl Room {
             durable_name: Some(names::consumer(&self.handler, shard, generation)),
             description: Some(format!("domain-events: `{}`", self.handler)),
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: start },
-            ack_policy: AckPolicy::Explicit,
+            // What is settled behind something that is not is written down in the handler's document.
+            ack_policy: AckPolicy::All,
             ack_wait: ACK_WAIT,
             max_deliver: -1,
             filter_subject: names::shard_subjects(self.options.prefix(), shard),

@@ -1,5 +1,5 @@
 //! JetStream by hand: a stream on files; 256 unconfirmed messages at a time, with the id that the server drops repetitions
-//! by; a pull consumer's batches of 256, each message acknowledged.
+//! by; a pull consumer's batches of 256, each message acknowledged, as its documentation does it.
 
 use std::collections::VecDeque;
 
