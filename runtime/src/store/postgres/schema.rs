@@ -127,9 +127,13 @@ impl PostgresStore {
 
     /// The version of the tables; 0 where there are none.
     async fn found(&self, connection: &mut PgConnection) -> Result<u32> {
+        // Not `to_regclass`: a session that has looked before the tables were made remembers there that there are none.
         let exists: bool = self
-            .query("SELECT to_regclass($1) IS NOT NULL")
-            .bind(format!("{}event_meta", self.shared.prefix))
+            .query(
+                "SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                                 WHERE n.nspname = $1 AND c.relname = 'event_meta')",
+            )
+            .bind(self.shared.options.schema_name().to_owned())
             .fetch_one(&mut *connection)
             .await
             .and_then(|row| row.try_get(0))

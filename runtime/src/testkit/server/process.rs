@@ -12,6 +12,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
@@ -32,9 +33,17 @@ const NOTED: &str = "echo $$ > pid; exec \"$@\"";
 
 /// A folder of a server's own, which it may write to whoever it runs as.
 pub(crate) fn folder_of(what: &str) -> PathBuf {
-    let name = format!("domain-events-{what}-{}-{}", std::process::id(), free_port());
-    let folder = std::env::temp_dir().join(name);
-    fs::create_dir_all(&folder).expect("a folder can be made for temporary files");
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // One that an earlier process with this number has left behind is not taken.
+    let folder = loop {
+        let name = format!("domain-events-{what}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        match fs::create_dir(&folder) {
+            Ok(()) => break folder,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => panic!("{} can't be made: {error}", folder.display()),
+        }
+    };
     if is_root(&folder) {
         chown(&folder, Some(NOBODY), Some(NOBODY)).expect("root can give a folder away");
     }

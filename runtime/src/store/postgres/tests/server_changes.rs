@@ -38,6 +38,29 @@ async fn several_processes_may_start_at_once() -> Result<()> {
 }
 
 #[tokio::test]
+async fn one_that_has_waited_for_anothers_tables_finds_them() -> Result<()> {
+    // Locks count within a database: nobody else waits in this one.
+    let name = new_schema();
+    run(&fresh().await?, &format!("CREATE DATABASE {name}")).await;
+    let url = PostgresServer::shared().url(&name);
+    let connect = || PostgresStore::connect_with(&url, PostgresOptions::new().migrate(false));
+    let (first, second) = (connect().await?, connect().await?);
+    let mut tables = first.pool().begin().await.expect("a transaction");
+    first.lock(&mut tables).await?;
+    let waits = tokio::spawn(async move { second.migrate().await });
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'";
+    while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *tables).await.expect("an answer") == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for script in PostgresStore::migration_sql() {
+        sqlx::raw_sql(*script).execute(&mut *tables).await.expect("tables");
+    }
+    tables.commit().await.expect("a commit");
+    waits.await.expect("it does not panic")
+}
+
+#[tokio::test]
 async fn tables_are_made_only_when_wanted() -> Result<()> {
     let schema = new_schema();
     let store = open(options(&schema).migrate(false)).await?;
