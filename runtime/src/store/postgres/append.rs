@@ -15,7 +15,7 @@ use super::{
     row::time,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     event::{Envelope, EventId, EventMeta},
     store::{
         check::{check, conflict, duplicate, expected_version, invalid},
@@ -145,6 +145,14 @@ impl PostgresStore {
                 return duplicate(&event.meta);
             }
         }
+        if code(&error).as_deref() == Some("23514") && self.shared.partitioning.events().is_some() {
+            let message = format!(
+                "the event log at PostgreSQL `{}` was given a partition while this transaction wrote to where it is now; \
+                 nothing of it is kept: save again",
+                self.shared.place
+            );
+            return Error::new(ErrorKind::Unavailable, message).with_source(error);
+        }
         from_sqlx(&self.shared.place, error)
     }
 }
@@ -200,7 +208,7 @@ fn stale(heads: &[&EventMeta], actual: &[u64]) -> Error {
     match (wrong, heads.first()) {
         (Some((meta, actual)), _) => conflict(meta, *actual),
         (None, Some(meta)) => conflict(meta, meta.aggregate_version.unwrap_or(0)),
-        (None, None) => Error::new(crate::error::ErrorKind::Conflict, "another transaction wrote the same first"),
+        (None, None) => Error::new(ErrorKind::Conflict, "another transaction wrote the same first"),
     }
 }
 

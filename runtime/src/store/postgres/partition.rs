@@ -20,8 +20,9 @@ use crate::error::Result;
 /// For so many partitions' worth of events there is room ahead.
 const AHEAD: i64 = 2;
 
-/// More positions than are given out while a partition is made.
-const NEAR: i64 = 10_000;
+/// More positions than are given out while a partition is committed, the disk's bad moments included. Who is faster all the
+/// same is told to save again.
+const NEAR: i64 = 100_000;
 
 /// How far behind the last position the rest's range ends when it becomes a partition: further than anybody writes until
 /// that is done, since nobody must be refused meanwhile.

@@ -153,7 +153,7 @@ async fn readers_see_each_event_once_and_in_order() -> Result<()> {
 /// So many small partitions that those made after commits don't always come in time, and the rest becomes one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_of_a_log_with_partitions_do_too() -> Result<()> {
-    let store = fresh_with_partitions(500).await?;
+    let store = fresh_with_partitions(2_000).await?;
     readers_of(store.clone(), 12_000).await?;
     store.keep_partitions().await?;
     let mut own = store.own().await?;
