@@ -11,10 +11,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{
-    Context,
-    reached::{KEEP_IDLE, Reached},
-};
+use super::{Context, reached::Reached};
 use crate::{
     error::{Error, ErrorKind},
     event::{DeadReason, Envelope},
@@ -98,13 +95,17 @@ impl<S: Store> Desk<S> {
                 },
             };
             if page.events.is_empty() && page.end == position {
+                // Nothing is published that a write could hold up.
+                if !turn.reached.is_empty() && !self.keep(&mut turn, None, &mut stop).await {
+                    return Ended::LeaseLost;
+                }
                 // Connected before there is anything to publish, so that health says whether it could be.
                 if turn.publisher.is_none() && !self.connect(&mut turn, &mut stop).await {
                     continue;
                 }
                 tokio::select! {
                     () = bell.heard() => {}
-                    () = idle(if turn.reached.is_empty() { LOOK } else { KEEP_IDLE }, &mut stop) => turn.reached.is_idle(),
+                    () = idle(LOOK, &mut stop) => {}
                 }
                 continue;
             }

@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use crate::store::record::Position;
 
-/// How long a position may wait to be written down: while more is published, and when nothing is.
+/// How long a position may wait to be written down while more is published.
 const KEEP: Duration = Duration::from_millis(50);
-pub(super) const KEEP_IDLE: Duration = Duration::from_millis(2);
 
 /// The position behind what is confirmed and not written down, if there is one, and until when it shall be.
 #[derive(Default)]
@@ -17,13 +16,6 @@ impl Reached {
     pub(super) fn reach(&mut self, position: Position) {
         let until = self.0.take().map_or_else(|| Instant::now() + KEEP, |(_, until)| until);
         self.0 = Some((position, until));
-    }
-
-    /// Nothing more is published at the moment: what there is to write down is due.
-    pub(super) fn is_idle(&mut self) {
-        if let Some((_, until)) = &mut self.0 {
-            *until = Instant::now();
-        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -53,7 +45,7 @@ mod tests {
         assert!(reached.is_due(true) && !reached.is_empty());
         reached.reach(Position::default());
         assert_eq!(reached.0.as_ref().map(|(_, until)| *until), until);
-        reached.is_idle();
+        reached.0 = Some((Position::default(), Instant::now()));
         assert!(reached.is_due(false));
         assert!(reached.take().is_some() && reached.is_empty() && !reached.is_due(true));
     }
