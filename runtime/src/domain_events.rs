@@ -16,7 +16,7 @@ use crate::{
     store::{EventLog, MemoryStore, Store},
     transport::Transport,
     wake::Bell,
-    work::{Appended, Cause, DispatchReport, Outbound, UnitOfWork, dispatch},
+    work::{Appended, Cause, DispatchReport, Outbound, UnitOfWork, append, dispatch},
 };
 
 /// The runtime: begins units of work, appends, dispatches, and makes the processor. Cheap to clone.
@@ -102,8 +102,10 @@ impl<S: Store> DomainEvents<S> {
             aggregate_id: aggregate.aggregate_id(),
         };
         let limit = self.0.config.payload_limit;
-        let ids = outbound.append(&*self.0.store, connection, &Cause::default(), limit).await?;
-        Ok(Appended { pending: outbound.pending, ids, bell: self.0.bell.clone() })
+        let recorded = [outbound];
+        let ids = append(&recorded, &*self.0.store, connection, &Cause::default(), limit).await?;
+        let [Outbound { pending, .. }] = recorded;
+        Ok(Appended { pending, ids: ids.concat(), bell: self.0.bell.clone() })
     }
 
     /// Runs the handlers of the aggregate's pending events here and now, one after the other, without the log: for

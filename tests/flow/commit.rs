@@ -1,8 +1,13 @@
 //! Events and state commit together; what can't be kept is refused before anything is written.
 
+use std::sync::atomic::Ordering;
+
 use domain_events::{AggregateId, DomainEvents, ErrorKind, SqliteStore, handler, prelude::*, store::EventLog, testkit};
 
-use crate::library::{Card, CardAddedToLibraryEvent, Diary, add, library, on, save, settle};
+use crate::{
+    halting::HaltingStore,
+    library::{Card, CardAddedToLibraryEvent, Diary, add, library, on, save, settle},
+};
 
 #[tokio::test]
 async fn events_leave_their_aggregate_only_when_they_are_committed() {
@@ -29,7 +34,8 @@ async fn events_leave_their_aggregate_only_when_they_are_committed() {
 
 #[tokio::test]
 async fn several_aggregates_commit_in_one_unit_of_work_each_once() {
-    let events = library(&Diary::new(), &[]);
+    let store = HaltingStore::default();
+    let events = on(store.clone(), &Diary::new(), &[]).build().unwrap();
     let (mut one, mut two) = (Card::new("c1"), Card::new("c2"));
     one.add_to_library("alice");
     two.add_to_library("bob");
@@ -46,6 +52,7 @@ async fn several_aggregates_commit_in_one_unit_of_work_each_once() {
         .map(|envelope| format!("{} {}", envelope.meta.aggregate_id, envelope.meta.name))
         .collect();
     assert_eq!(names, ["c1 CardAddedToLibraryEvent", "c1 CardRemovedFromLibraryEvent", "c2 CardAddedToLibraryEvent"]);
+    assert_eq!(store.halt.appends.load(Ordering::SeqCst), 1, "one round trip for all of them");
 }
 
 #[tokio::test]

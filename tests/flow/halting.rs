@@ -35,6 +35,8 @@ pub(crate) struct Halt {
     pub(crate) mute: AtomicBool,
     /// How often the subscriptions were read.
     pub(crate) looks: AtomicU32,
+    /// How often events were appended.
+    pub(crate) appends: AtomicU32,
 }
 
 impl EventLog for HaltingStore {
@@ -60,6 +62,7 @@ impl EventLog for HaltingStore {
         self.inner.undo(connection).await
     }
     async fn append(&self, connection: &mut MemoryConnection, events: &[Envelope]) -> Result<()> {
+        self.halt.appends.fetch_add(1, Ordering::SeqCst);
         self.inner.append(connection, events).await
     }
     async fn contains(&self, connection: &mut MemoryConnection, events: &[EventId]) -> Result<Vec<EventId>> {

@@ -10,6 +10,6 @@ mod unit_of_work;
 pub use appended::Appended;
 pub(crate) use dispatch::dispatch;
 pub use dispatch::{DispatchReport, HandlerOutcome};
-pub(crate) use outbound::{Cause, Outbound};
+pub(crate) use outbound::{Cause, Outbound, append};
 pub(crate) use transaction::transaction_offer;
 pub use unit_of_work::UnitOfWork;

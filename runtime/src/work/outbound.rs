@@ -35,37 +35,44 @@ pub(crate) struct Outbound {
     pub(crate) aggregate_id: AggregateId,
 }
 
-impl Outbound {
-    /// Writes the aggregate's pending events into the open transaction; returns the ids of all that are now in it or
-    /// were committed before.
-    pub(crate) async fn append<S: EventLog>(
-        &self,
-        store: &S,
-        connection: &mut S::Connection,
-        cause: &Cause,
-        payload_limit: usize,
-    ) -> Result<Vec<EventId>> {
-        let mut pending = self.pending.to_vec();
-        let all: Vec<_> = pending.iter().map(PendingEvent::id).collect();
+/// Writes the pending events of all these aggregates into the open transaction, in one round trip; returns, for each
+/// aggregate, the ids of all that are now in it or were committed before.
+pub(crate) async fn append<S: EventLog>(
+    recorded: &[Outbound],
+    store: &S,
+    connection: &mut S::Connection,
+    cause: &Cause,
+    payload_limit: usize,
+) -> Result<Vec<Vec<EventId>>> {
+    let mut pending: Vec<_> = recorded.iter().map(|outbound| outbound.pending.to_vec()).collect();
+    let all: Vec<Vec<_>> = pending.iter().map(|events| events.iter().map(PendingEvent::id).collect()).collect();
 
-        // Some may have been offered to a transaction whose end was never seen: the application's own, or one whose
-        // commit lost its answer. Those that are in the log are done.
-        let offered: Vec<_> = pending.iter().filter(|event| event.is_offered()).map(PendingEvent::id).collect();
-        if !offered.is_empty() {
-            let committed = store.contains(connection, &offered).await?;
-            pending.retain(|event| !committed.contains(&event.id()));
-        }
-
-        let envelopes =
-            pending.iter().map(|event| self.envelope(event, cause, payload_limit)).collect::<Result<Vec<_>>>()?;
-        if !envelopes.is_empty() {
-            self.pending.offer(&all);
-        }
-        // Also where there is nothing to write: it says whether the transaction can still be committed.
-        store.append(connection, &envelopes).await?;
-        Ok(all)
+    // Some may have been offered to a transaction whose end was never seen: the application's own, or one whose commit
+    // lost its answer. Those that are in the log are done.
+    let is_offered = |event: &&PendingEvent| event.is_offered();
+    let offered: Vec<_> = pending.iter().flatten().filter(is_offered).map(PendingEvent::id).collect();
+    if !offered.is_empty() {
+        let committed = store.contains(connection, &offered).await?;
+        pending.iter_mut().for_each(|events| events.retain(|event| !committed.contains(&event.id())));
     }
 
+    let mut envelopes = Vec::new();
+    for (outbound, events) in recorded.iter().zip(&pending) {
+        for event in events {
+            envelopes.push(outbound.envelope(event, cause, payload_limit)?);
+        }
+    }
+    for ((outbound, events), ids) in recorded.iter().zip(&pending).zip(&all) {
+        if !events.is_empty() {
+            outbound.pending.offer(ids);
+        }
+    }
+    // Also where there is nothing to write: it says whether the transaction can still be committed.
+    store.append(connection, &envelopes).await?;
+    Ok(all)
+}
+
+impl Outbound {
     fn envelope(&self, event: &PendingEvent, cause: &Cause, payload_limit: usize) -> Result<Envelope> {
         let invalid = |message: String| Error::new(ErrorKind::InvalidEvent, message);
         let name = event.name();

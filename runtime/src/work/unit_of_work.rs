@@ -8,7 +8,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::outbound::{Cause, Outbound};
+use super::outbound::{Cause, Outbound, append};
 use crate::{
     aggregate::AggregateRoot,
     error::Result,
@@ -86,8 +86,9 @@ impl<S: EventLog> UnitOfWork<S> {
     /// [`InvalidEvent`](crate::ErrorKind::InvalidEvent), naming event and field, for what can't be kept;
     /// [`Aborted`](crate::ErrorKind::Aborted) if a statement on its connection failed, the error was passed over, and the
     /// database (PostgreSQL) keeps nothing of the transaction for it; [`Unavailable`](crate::ErrorKind::Unavailable) if the
-    /// store can't be reached. Nothing is written then, and the aggregates keep their events. Only where the connection breaks during the commit itself can it have succeeded
-    /// all the same; saving the same aggregates again is safe, since the log takes each event once.
+    /// store can't be reached. Nothing is written then, and the aggregates keep their events. Only where the connection
+    /// breaks during the commit itself can it have succeeded all the same; saving the same aggregates again is safe, since
+    /// the log takes each event once.
     pub async fn commit(mut self) -> Result<()> {
         let written = match self.append().await {
             Ok(written) => written,
@@ -110,14 +111,7 @@ impl<S: EventLog> UnitOfWork<S> {
     /// Writes the events; returns the ids of those that are now in the transaction, or were committed before.
     async fn append(&mut self) -> Result<Vec<Vec<EventId>>> {
         let connection = S::connection(&mut self.transaction);
-        if self.recorded.is_empty() {
-            self.store.append(connection, &[]).await?;
-        }
-        let mut written = Vec::with_capacity(self.recorded.len());
-        for outbound in &self.recorded {
-            written.push(outbound.append(&*self.store, connection, &self.cause, self.payload_limit).await?);
-        }
-        Ok(written)
+        append(&self.recorded, &*self.store, connection, &self.cause, self.payload_limit).await
     }
 
     /// Rolls back; the aggregates keep their events. Dropping the unit of work does the same.

@@ -141,6 +141,7 @@ macro_rules! conformance_store {
                 case_01_a_dropped_unit_of_work_rolls_back
                 case_02_a_late_commit_is_not_skipped
                 case_03_an_open_transaction_delays_nobody_else
+                case_04_a_conflict_of_one_aggregate_keeps_all_out
                 case_04_of_two_writers_of_one_aggregate_one_loses
                 case_05_two_processors_deliver_each_event_once
                 case_05_a_processor_leaves_alone_what_it_has_no_handler_for

@@ -72,6 +72,37 @@ pub async fn case_01_a_dropped_unit_of_work_rolls_back<H: StoreHarness>(suite: S
     assert_eq!(parcel.pending_events().len(), 0, "what is in the log is not pending");
 }
 
+/// Where one of several aggregates has another version, nothing of any of them is written, and all keep their events.
+pub async fn case_04_a_conflict_of_one_aggregate_keeps_all_out<H: StoreHarness>(suite: Suite<H>) {
+    let events = suite.runtime(&calm(), &[]).await;
+    let mut known = Parcel::at_version("known", 0);
+    known.step(1);
+    save(&events, &mut known).await.expect("a new aggregate is saved");
+
+    let (mut new, mut plain, mut stale) =
+        (Parcel::at_version("new", 0), Parcel::new("plain"), Parcel::at_version("known", 0));
+    let mut work = events.begin().await.expect("a unit of work begins");
+    for parcel in [&mut new, &mut plain, &mut stale] {
+        parcel.step(1);
+        work.record(parcel);
+    }
+    let error = work.commit().await.expect_err("one of them is stale");
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    assert!(error.to_string().contains("known"), "which one it is: {error}");
+    assert_eq!(log(events.store()).await, [("known".to_owned(), 1)], "the log");
+    let pending = [&new, &plain, &stale].map(|parcel| parcel.pending_events().len());
+    assert_eq!(pending, [1, 1, 1], "pending events");
+
+    let mut work = events.begin().await.expect("a unit of work begins");
+    known.step(2);
+    for parcel in [&mut new, &mut plain, &mut known] {
+        work.record(parcel);
+    }
+    work.commit().await.expect("none of them is stale");
+    let expected = [("known", 1), ("new", 1), ("plain", 1), ("known", 2)];
+    assert_eq!(log(events.store()).await, expected.map(|(parcel, step)| (parcel.to_owned(), step)), "the log");
+}
+
 /// Optimistic locking: the second writer is told the version it expected and the one that is there.
 pub async fn case_04_of_two_writers_of_one_aggregate_one_loses<H: StoreHarness>(suite: Suite<H>) {
     let events = suite.runtime(&calm(), &[]).await;
