@@ -96,6 +96,31 @@ async fn no_more_than_the_window_is_unsettled_and_settling_makes_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_waits_for_long_holds_up_nothing_behind_it_and_is_settled_in_the_end() {
+    const MANY: usize = 20_000;
+    let transport = stage(NatsServer::shared());
+    let inbound = transport.subscribe(&subscription("a")).await.unwrap();
+    publish_all(&*transport, &[moved(0, 0)]).await;
+    let held = take(&*inbound, 1).await;
+    // Of one card, so that all of it stands in one shard behind the first one.
+    let behind: Vec<_> = (1..=MANY).map(|n| moved(0, n)).collect();
+    publish_all(&*transport, &behind).await;
+    let mut expected = 1;
+    while expected <= MANY {
+        let next = within("what stands behind it", receive(&*inbound, 256)).await;
+        for delivery in &next {
+            assert_eq!((said(delivery), delivery.redelivered), ((0, expected), 0));
+            expected += 1;
+        }
+        inbound.settle(done(&next)).await.unwrap();
+    }
+    inbound.settle(done(&held)).await.unwrap();
+    inbound.close().await.unwrap();
+    let inbound = transport.subscribe(&subscription("b")).await.unwrap();
+    nothing_comes(&*inbound).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_returned_comes_again_before_what_follows_it() {
     let transport = stage(NatsServer::shared());
     let inbound = transport.subscribe(&subscription("a")).await.unwrap();

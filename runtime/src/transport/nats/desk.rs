@@ -17,6 +17,10 @@ use super::{
 /// So many messages that are for other handlers are acknowledged together.
 const WORTH: usize = 64;
 
+/// So many messages of a shard stand settled behind one that is not, before the shard is read anew from there: until then
+/// the server and this process remember each of them.
+const MANY: usize = 8_192;
+
 /// A message between a shard's reader and `receive`.
 pub(super) struct Item {
     pub(super) shard: u16,
@@ -60,6 +64,13 @@ impl Held {
         self.held.first().map_or(self.last, |first| first - 1)
     }
 
+    /// Takes note of what the consumer has delivered; whether so much waits now that it should not be more.
+    fn delivered(&mut self, sequence: u64, reply: Option<Subject>) -> bool {
+        self.last = sequence;
+        self.unacknowledged.extend(reply.map(|reply| (sequence, reply)));
+        self.unacknowledged.len() == MANY
+    }
+
     /// Where to acknowledge the last of those before which nothing is unsettled: that acknowledges all of them. `None` if
     /// they are fewer than `worth`.
     fn acknowledge(&mut self, worth: usize) -> Option<Subject> {
@@ -80,6 +91,8 @@ pub(super) struct Standing {
     pub(super) leaving: bool,
     pub(super) idle: bool,
     pub(super) returned: bool,
+    /// Too much of it waits to be acknowledged.
+    pub(super) overdue: bool,
 }
 
 #[derive(Default)]
@@ -92,7 +105,7 @@ struct State {
 #[derive(Default)]
 pub(super) struct Desk {
     state: Mutex<State>,
-    /// Somebody waits for a shard to be settled, and it is; or something was returned.
+    /// Somebody waits for a shard to be settled, and it is; or something was returned; or too much waits for one.
     pub(super) changed: Notify,
 }
 
@@ -101,12 +114,24 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A shard that this process holds is to be read anew: from here on nothing more comes of the reading there is. Returns
+    /// how far it has come; `None` if the shard was not held, or by another one meanwhile.
+    pub(super) fn stop(&self, shard: u16, generation: u64) -> Option<Position> {
+        let mut state = self.state();
+        let held = state.shards.get_mut(&shard).filter(|held| held.generation + 1 == generation)?;
+        held.generation = generation;
+        Some(held.position())
+    }
+
     /// A shard is read from now on, from this position: which of its unsettled messages nobody has in hand.
     pub(super) fn begin(&self, shard: u16, generation: u64, position: &Position, deaths: Vec<u64>) -> Vec<u64> {
         let mut state = self.state();
         let held = state.shards.entry(shard).or_default();
-        (held.generation, held.last, held.deaths) = (generation, position.last, deaths);
-        held.held = position.held.iter().copied().collect();
+        // What was settled since the reading before was stopped stays so.
+        let was_stopped = held.generation == generation;
+        let is_open = |sequence: &u64| !was_stopped || held.held.contains(sequence);
+        let open = position.held.iter().copied().filter(is_open).collect();
+        (held.generation, held.last, held.deaths, held.held) = (generation, position.last, deaths, open);
         (held.leaving, held.returned) = (false, false);
         held.unacknowledged.clear();
         held.held.difference(&held.out).copied().collect()
@@ -121,9 +146,12 @@ impl Desk {
         if sequence <= held.last {
             return false;
         }
-        held.last = sequence;
-        held.unacknowledged.extend(reply.map(|reply| (sequence, reply)));
-        held.held.insert(sequence)
+        let overdue = held.delivered(sequence, reply);
+        let fresh = held.held.insert(sequence);
+        if overdue {
+            self.changed.notify_one();
+        }
+        fresh
     }
 
     /// A message that is not for this handler. Returns where to acknowledge it and those before it, if that is worth it.
@@ -136,9 +164,8 @@ impl Desk {
     ) -> Option<Subject> {
         let mut state = self.state();
         let held = state.shards.get_mut(&shard).filter(|held| held.generation == generation)?;
-        if sequence > held.last {
-            held.last = sequence;
-            held.unacknowledged.extend(reply.map(|reply| (sequence, reply)));
+        if sequence > held.last && held.delivered(sequence, reply) {
+            self.changed.notify_one();
         }
         if held.unacknowledged.len() < WORTH { None } else { held.acknowledge(WORTH) }
     }
@@ -249,6 +276,7 @@ impl Desk {
                 leaving: held.leaving,
                 idle: held.out.is_empty(),
                 returned: held.returned,
+                overdue: held.unacknowledged.len() >= MANY,
             })
             .collect();
         standings.sort_by_key(|standing| standing.shard);
@@ -285,5 +313,45 @@ mod tests {
         assert_eq!(settle(14), [""; 0]);
         assert_eq!(settle(12), ["ack.15"]);
         assert!(desk.acknowledge_all().is_empty(), "each once");
+    }
+
+    #[test]
+    fn a_shard_is_read_anew_before_one_message_keeps_too_many_from_being_acknowledged() {
+        let desk = Desk::default();
+        assert!(desk.begin(0, 1, &Position::default(), Vec::new()).is_empty());
+        let reply = || Some(Subject::from_static("ack"));
+        assert!(desk.pulled(0, 1, 1, reply()));
+        let overdue = || desk.standings()[0].overdue;
+        for sequence in 2..=MANY as u64 {
+            assert!(!overdue(), "at {sequence}");
+            assert_eq!(desk.passed_over(0, 1, sequence, reply()), None, "the first one is not settled");
+        }
+        assert!(overdue());
+        assert_eq!(desk.standings()[0].position, Position { last: MANY as u64, held: vec![1] });
+        desk.begin(0, 2, &desk.standings()[0].position, Vec::new());
+        assert!(!overdue());
+    }
+
+    #[test]
+    fn a_reading_that_is_stopped_brings_nothing_more_and_what_is_settled_meanwhile_stays_so() {
+        let (desk, permits) = (Desk::default(), Arc::new(Semaphore::new(9)));
+        let item = |sequence, generation| {
+            let permit = Arc::clone(&permits).try_acquire_owned().expect("a permit");
+            Item { shard: 0, generation, sequence, redelivered: 0, message: Arc::default(), permit }
+        };
+        assert!(desk.stop(0, 1).is_none(), "not held");
+        desk.begin(0, 1, &Position::default(), Vec::new());
+        for sequence in 1..=4 {
+            assert!(desk.pulled(0, 1, sequence, None));
+        }
+        assert!(desk.hand_out(Tag(1), item(1, 1)) && desk.hand_out(Tag(2), item(2, 1)));
+        let position = desk.stop(0, 2).expect("it is held");
+        assert_eq!(position, Position { last: 4, held: vec![1, 2, 3, 4] });
+        assert!(!desk.pulled(0, 1, 5, None), "the old reading");
+        assert!(!desk.hand_out(Tag(3), item(3, 1)), "what it brought and nobody has");
+        assert_eq!(desk.settle(Tag(1)), Some(0));
+        assert_eq!(desk.begin(0, 2, &position, Vec::new()), [3, 4], "the second one is in somebody's hands");
+        assert_eq!(desk.standings()[0].position, Position { last: 4, held: vec![2, 3, 4] });
+        assert!(desk.pulled(0, 2, 5, None));
     }
 }

@@ -203,7 +203,8 @@ impl Keeper {
         dead
     }
 
-    /// Shards that are to be read anew: something was returned, or they were to be given away and took too long.
+    /// Shards that are to be read anew: something was returned, or keeps too much from being acknowledged, or they were to
+    /// be given away and took too long.
     fn must_read_again(&mut self, standings: &[Standing]) -> BTreeSet<u16> {
         let mut again = BTreeSet::new();
         for standing in standings {
@@ -212,7 +213,7 @@ impl Keeper {
                 self.left_alone_until = Some(Instant::now() + LEFT_ALONE);
                 self.leaving_since.remove(&standing.shard);
                 again.insert(standing.shard);
-            } else if standing.returned && !standing.leaving {
+            } else if (standing.returned || standing.overdue) && !standing.leaving {
                 again.insert(standing.shard);
             }
         }
@@ -225,12 +226,12 @@ impl Keeper {
             return Ok(());
         }
         let room = self.room.clone();
-        let here: HashMap<u16, (u64, Position)> =
-            room.desk.standings().into_iter().map(|held| (held.shard, (held.generation, held.position))).collect();
         let found = taken.iter().map(|taken| {
-            let known = here.get(&taken.index).or_else(|| self.known.get(&taken.index));
-            let known = known.filter(|(generation, _)| generation + 1 == taken.shard.generation && !taken.crashed);
-            room.find(taken, known.map(|(_, position)| position.clone()))
+            let generation = taken.shard.generation;
+            let here = room.desk.stop(taken.index, generation);
+            let before = || self.known.get(&taken.index).filter(|(before, _)| before + 1 == generation);
+            let known = here.or_else(|| before().map(|(_, position)| position.clone()));
+            room.find(taken, known.filter(|_| !taken.crashed))
         });
         let found = try_join_all(found).await?;
         // Before the first delivery: a message that ends the process at once must be found out too.
