@@ -12,8 +12,8 @@ use crate::{
     event::AnyEvent,
     fault,
     handler::{
-        Attempted, Call, Entry, HandlerError, Making, Outcome, Undeliverable, Verdict, Wired, call, decode, guarded,
-        outcome, passed_over,
+        Attempted, Call, Entry, HandlerError, INTERRUPTED, Making, Outcome, Undeliverable, Verdict, Wired, call,
+        decode, guarded, outcome, passed_over,
     },
     store::{
         Store,
@@ -84,9 +84,7 @@ impl<S: Store> Attempt<S> {
                 // A mark that this process could not take back: it knows that the attempt failed.
                 Ok(OnceClaim::Interrupted) if self.number > 1 => {}
                 Ok(OnceClaim::Interrupted) => {
-                    let error = "an attempt was begun and its process ended; this handler runs `once`, so whether the \
-                                 effect happened is for a person to find out: then redrive or discard";
-                    return Outcome::Dead { reason: DeadReason::Interrupted, error: error.to_owned() };
+                    return Outcome::Dead { reason: DeadReason::Interrupted, error: INTERRUPTED.to_owned() };
                 }
             }
         }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     event::{DeadReason, EventId},
-    handler::{Attempted, Ended, Next, OnDead, Sharing, UnderWay, next},
+    handler::{Attempted, CRASHED, Ended, Next, OnDead, Sharing, UnderWay, next},
     store::Store,
     transport::record::{Epitaph, Fate, Settlement, Tag},
 };
@@ -118,20 +118,20 @@ impl<S: Store> Session<S> {
             state.sharing.is_slow();
             state.take_back();
         }
-        while state.running.len() < self.concurrency(state) {
+        loop {
+            // Anew for each: suspicion ends with the last suspect.
+            let limit = self.concurrency(state);
+            if state.running.len() >= limit {
+                break;
+            }
             let Some(job) = state.lanes.start() else { break };
             if job.is_suspect && job.attempts >= self.wired.options.max_attempts {
-                let error = "each of its attempts ended with its process: it aborted, ran out of memory or was killed";
-                self.give_up(state, job.key, job.attempts, DeadReason::Crashed, error.to_owned());
+                self.give_up(state, job.key, job.attempts, DeadReason::Crashed, CRASHED.to_owned());
                 continue;
             }
             // Several together, only where more wait than can run at a time, and never under suspicion.
-            let limit = self.concurrency(state);
-            let more = match state.sharing.most() {
-                _ if state.lanes.has_suspects() => Vec::new(),
-                most if job.attempts == 0 && state.lanes.len() > limit => state.lanes.start_fresh(most - 1),
-                _ => Vec::new(),
-            };
+            let several = job.attempts == 0 && state.lanes.len() > limit && !state.lanes.has_suspects();
+            let more = if several { state.lanes.start_fresh(state.sharing.most() - 1) } else { Vec::new() };
             if more.is_empty() {
                 state.running.make(self.attempt(job));
             } else {
@@ -201,7 +201,7 @@ impl<S: Store> Session<S> {
         if self.wired.options.on_dead == OnDead::Park {
             state.parking.bury(&item.arrival);
         }
-        if self.wired.options.once || item.is_suspect {
+        if self.wired.options.once || item.is_noted {
             state.buried.push(meta.id);
         }
         let mut tags = item.tags.into_iter();

@@ -23,7 +23,9 @@ pub(super) struct Item {
     /// Attempts that were made.
     attempts: u32,
     /// Whether it may have taken a process down.
-    pub(super) is_suspect: bool,
+    is_suspect: bool,
+    /// Whether the inbox may have a note of its attempts: it was suspected.
+    pub(super) is_noted: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +95,13 @@ impl Lanes {
         self.events.insert(id, key);
         let is_suspect = suspected.is_some();
         self.suspects += usize::from(is_suspect);
-        let item = Item { arrival, tags: SmallVec::from([tag]), attempts: suspected.unwrap_or(0), is_suspect };
+        let item = Item {
+            arrival,
+            tags: SmallVec::from([tag]),
+            attempts: suspected.unwrap_or(0),
+            is_suspect,
+            is_noted: is_suspect,
+        };
         let lane = self.lanes.entry(key).or_insert_with(|| {
             self.ready.push_back(key);
             Lane { items: VecDeque::new(), state: State::Ready }
@@ -172,10 +180,15 @@ impl Lanes {
         Some(item)
     }
 
-    /// The running delivery is to be tried again at this time, after so many attempts that count.
+    /// The running delivery is to be tried again at this time, after so many attempts that count. One whose attempt came
+    /// to its end is not suspected any more: nobody else has to wait while it does.
     pub(super) fn again(&mut self, key: u64, attempts: u32, at: Instant) {
         if let Some(lane) = self.lanes.get_mut(&key) {
             if let Some(item) = lane.items.front_mut() {
+                if item.is_suspect && attempts > item.attempts {
+                    item.is_suspect = false;
+                    self.suspects -= 1;
+                }
                 item.attempts = attempts;
             }
             lane.state = State::Waiting;
@@ -262,5 +275,25 @@ mod tests {
         lanes.admit(arrival("c1"), Tag(4), Some(0));
         assert_eq!(lanes.take_all().len(), 2);
         assert!(!lanes.has_suspects());
+    }
+
+    #[test]
+    fn who_survives_an_attempt_is_suspected_no_more_and_who_had_none_still_is() {
+        let mut lanes = Lanes::default();
+        lanes.admit(arrival("c1"), Tag(1), Some(1));
+        let at = Instant::now();
+        // The store failed: nothing was tried.
+        let job = lanes.start().expect("there is one");
+        lanes.again(job.key, job.attempts, at);
+        assert!(lanes.has_suspects());
+        lanes.wake(at);
+        let job = lanes.start().expect("there is one");
+        assert_eq!((job.attempts, job.is_suspect), (1, true));
+        lanes.again(job.key, job.attempts + 1, at);
+        assert!(!lanes.has_suspects());
+        lanes.wake(at);
+        let job = lanes.start().expect("there is one");
+        assert_eq!((job.attempts, job.is_suspect), (2, false));
+        assert!(lanes.finish(job.key).is_some() && !lanes.has_suspects());
     }
 }

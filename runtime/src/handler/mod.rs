@@ -35,4 +35,4 @@ pub(crate) use registration::PROBE;
 pub use registration::{AGGREGATES, EVENTS, HANDLERS};
 pub(crate) use registry::{Connection, Entry, Registry, Resolution, Route, TransactionOffer, Wired};
 pub use services::{FieldFromServices, FromServices, MissingService, Service, ServiceScope, Services, Shared};
-pub(crate) use verdict::{Next, Outcome, next};
+pub(crate) use verdict::{CRASHED, INTERRUPTED, Next, Outcome, next};

@@ -22,6 +22,14 @@ pub(crate) enum Outcome {
     LeaseLost,
 }
 
+/// What a dead letter says whose attempts all ended with their process.
+pub(crate) const CRASHED: &str =
+    "each of its attempts ended with its process: it aborted, ran out of memory or was killed";
+
+/// What one says of which nobody knows whether its effect happened.
+pub(crate) const INTERRUPTED: &str = "an attempt was begun and its process ended; this handler runs `once`, so whether the \
+                                      effect happened is for a person to find out: then redrive or discard";
+
 /// What to do with the delivery.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {

@@ -12,8 +12,8 @@ use crate::{
     event::{AnyEvent, EventMeta},
     fault,
     handler::{
-        self, Call, Entry, HandlerError, Making, Outcome, Together, Undeliverable, Verdict, Wired, call, guarded,
-        outcome,
+        self, CRASHED, Call, Entry, HandlerError, INTERRUPTED, Making, Outcome, Together, Undeliverable, Verdict,
+        Wired, call, guarded, outcome,
     },
     store::{
         Store,
@@ -83,8 +83,7 @@ impl<S: Store> Attempt<S> {
             Err(error) => self.ended(store_failed(&error)),
             Ok(mut found) => {
                 self.event = found.pop().map(TailEvent::new);
-                let error = "each of its attempts ended with its process: it aborted, ran out of memory or was killed";
-                self.ended(Outcome::Dead { reason: DeadReason::Crashed, error: error.to_owned() })
+                self.ended(Outcome::Dead { reason: DeadReason::Crashed, error: CRASHED.to_owned() })
             }
         }
     }
@@ -113,9 +112,7 @@ impl<S: Store> Attempt<S> {
                 Ok(OnceClaim::LeaseLost) => return Outcome::LeaseLost,
                 Ok(OnceClaim::Done) => return Outcome::Handled,
                 Ok(OnceClaim::Interrupted) => {
-                    let error = "an attempt was begun and its process ended; this handler runs `once`, so whether the \
-                                 effect happened is for a person to find out: then redrive or discard";
-                    return Outcome::Dead { reason: DeadReason::Interrupted, error: error.to_owned() };
+                    return Outcome::Dead { reason: DeadReason::Interrupted, error: INTERRUPTED.to_owned() };
                 }
                 Ok(OnceClaim::Fresh) => fault::point("once.claimed"),
             }
