@@ -212,6 +212,35 @@ async fn an_append_that_overtakes_the_making_of_partitions_is_not_refused() -> R
     panic!("only {overtaken} of 20 appends came while a partition was being added");
 }
 
+/// Whoever waits at the rest while its place goes to a partition is told to save again, and then has one.
+#[tokio::test]
+async fn an_append_whose_place_went_to_a_partition_is_told_to_save_again() -> Result<()> {
+    let store = fresh_with_partitions(10).await?;
+    let (_, from) = partitions(&store).await?.pop().expect("there are some");
+    let mut door = store.pool().begin().await.expect("a transaction");
+    store.query("LOCK TABLE @.event_log_rest IN ACCESS EXCLUSIVE MODE").execute(&mut *door).await.expect("a lock");
+    let many: Vec<_> = (0..30).map(|_| event("a")).collect();
+    let (writer, events) = (store.clone(), many.clone());
+    let appending = tokio::spawn(async move { commit_unseen(&writer, &events).await });
+    while waiting_at_the_rest(&store).await < 1 {
+        assert!(!appending.is_finished(), "30 events do not fit into the partitions there are");
+    }
+    let attach = format!(
+        "CREATE TABLE @.event_log_p{from} (LIKE @.event_log INCLUDING DEFAULTS);
+         ALTER TABLE @.event_log ATTACH PARTITION @.event_log_p{from} FOR VALUES FROM ({from}) TO ({})",
+        from + 1_000
+    );
+    sqlx::raw_sql(store.sql(&attach)).execute(&mut *door).await.expect("a partition");
+    door.commit().await.expect("a commit");
+    let error = appending.await.expect("no panic").expect_err("its place is gone");
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("save again"), "{error}");
+    assert_eq!(all(&store).await?.len(), 0, "nothing of it is kept");
+    commit_unseen(&store, &many).await?;
+    assert_eq!(all(&store).await?.len(), 30);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_commit_leads_to_partitions() -> Result<()> {
     let store = fresh_with_partitions(10).await?;
