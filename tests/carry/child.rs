@@ -225,7 +225,7 @@ async fn pay(event: &CardAddedToLibraryEvent, place: Service<Place>) {
     place.note(&format!("pay {}", line(event)));
 }
 
-/// Whether the folder is gone with the test.
+/// Removes what a test left; that of a failed one stays, to look at.
 pub(crate) fn sweep(folder: &Path) {
     let _ = fs::remove_dir_all(folder);
 }

@@ -86,7 +86,7 @@ impl<S: EventLog> UnitOfWork<S> {
     /// [`InvalidEvent`](crate::ErrorKind::InvalidEvent), naming event and field, for what can't be kept;
     /// [`Aborted`](crate::ErrorKind::Aborted) if a statement on its connection failed, the error was passed over, and the
     /// database (PostgreSQL) keeps nothing of the transaction for it; [`Unavailable`](crate::ErrorKind::Unavailable) if the
-    /// store can't be reached. Nothing is written then, and the aggregates keep their events. Only where the connection
+    /// store can't be reached, or asks for another try. Nothing is written then, and the aggregates keep their events. Only where the connection
     /// breaks during the commit itself can it have succeeded all the same; saving the same aggregates again is safe, since
     /// the log takes each event once.
     pub async fn commit(mut self) -> Result<()> {

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     Broker, TransportHarness,
-    own::{Server, prefix},
+    own::{Server, broker_in_a_process, prefix},
 };
 use crate::{
     testkit::server::{KafkaMock, KafkaServer},
@@ -113,20 +113,4 @@ impl Broker for KafkaMock {
     }
 }
 
-impl Broker for KafkaServer {
-    fn kill(&self) {
-        Self::kill(self);
-    }
-
-    fn restart(&self) {
-        Self::restart(self);
-    }
-
-    fn freeze(&self) {
-        self.pause();
-    }
-
-    fn thaw(&self) {
-        self.resume();
-    }
-}
+broker_in_a_process!(KafkaServer);

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{
     Broker, TransportHarness,
-    own::{Server, prefix},
+    own::{Server, broker_in_a_process, prefix},
 };
 use crate::{
     testkit::server::NatsServer,
@@ -73,20 +73,4 @@ impl TransportHarness for NatsHarness {
     }
 }
 
-impl Broker for NatsServer {
-    fn kill(&self) {
-        Self::kill(self);
-    }
-
-    fn restart(&self) {
-        Self::restart(self);
-    }
-
-    fn freeze(&self) {
-        self.pause();
-    }
-
-    fn thaw(&self) {
-        self.resume();
-    }
-}
+broker_in_a_process!(NatsServer);

@@ -26,3 +26,28 @@ impl<S> Deref for Server<S> {
 pub(super) fn prefix() -> String {
     format!("c{}", Uuid::now_v7().simple())
 }
+
+/// Makes a server of the test kit something that cases can hurt.
+macro_rules! broker_in_a_process {
+    ($server:ident) => {
+        impl Broker for $server {
+            fn kill(&self) {
+                Self::kill(self);
+            }
+
+            fn restart(&self) {
+                Self::restart(self);
+            }
+
+            fn freeze(&self) {
+                self.pause();
+            }
+
+            fn thaw(&self) {
+                self.resume();
+            }
+        }
+    };
+}
+
+pub(super) use broker_in_a_process;

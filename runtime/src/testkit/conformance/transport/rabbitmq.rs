@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Broker, TransportHarness,
-    own::{Server, prefix},
+    own::{Server, broker_in_a_process, prefix},
 };
 use crate::{
     testkit::server::RabbitServer,
@@ -59,20 +59,4 @@ impl TransportHarness for RabbitHarness {
     }
 }
 
-impl Broker for RabbitServer {
-    fn kill(&self) {
-        Self::kill(self);
-    }
-
-    fn restart(&self) {
-        Self::restart(self);
-    }
-
-    fn freeze(&self) {
-        self.pause();
-    }
-
-    fn thaw(&self) {
-        self.resume();
-    }
-}
+broker_in_a_process!(RabbitServer);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Broker, TransportHarness,
-    own::{Server, prefix},
+    own::{Server, broker_in_a_process, prefix},
 };
 use crate::{
     testkit::server::RedisServer,
@@ -78,20 +78,4 @@ impl TransportHarness for RedisHarness {
     }
 }
 
-impl Broker for RedisServer {
-    fn kill(&self) {
-        Self::kill(self);
-    }
-
-    fn restart(&self) {
-        Self::restart(self);
-    }
-
-    fn freeze(&self) {
-        self.pause();
-    }
-
-    fn thaw(&self) {
-        self.resume();
-    }
-}
+broker_in_a_process!(RedisServer);
