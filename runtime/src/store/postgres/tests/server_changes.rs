@@ -51,6 +51,7 @@ async fn one_that_has_waited_for_anothers_tables_finds_them() -> Result<()> {
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'";
     while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *tables).await.expect("an answer") == 0 {
+        assert!(!waits.is_finished(), "it did not wait");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     for script in PostgresStore::migration_sql() {
