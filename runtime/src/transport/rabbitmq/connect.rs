@@ -1,6 +1,6 @@
 //! A connection to the broker: for the publisher, each inbound, and each thing that is asked of it.
 
-use std::{fs, io, time::Duration};
+use std::{fs, io, ops::Deref, sync::Arc, time::Duration};
 
 use lapin::{
     Channel, Connection, ConnectionProperties,
@@ -10,6 +10,7 @@ use lapin::{
 };
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
+use tokio::runtime::Handle;
 
 use super::{QueueKind, error::named};
 use crate::{
@@ -35,7 +36,7 @@ pub(super) struct Broker {
 
 impl Broker {
     /// Connects; the name is shown by RabbitMQ's tools.
-    pub(super) async fn connect(&self, name: &str) -> Result<Connection> {
+    pub(super) async fn connect(&self, name: &str) -> Result<Connected> {
         let uri = self.uri();
         let host = uri.authority.host.clone();
         let tls = matches!(uri.scheme, AMQPScheme::AMQPS).then(|| self.trusted()).transpose()?;
@@ -54,7 +55,8 @@ impl Broker {
             },
             properties,
         );
-        self.within(GREETING, "connect", connecting).await
+        let connection = self.within(GREETING, "connect", connecting).await?;
+        Ok(Connected { connection: Arc::new(connection), runtime: Handle::current() })
     }
 
     /// A channel of a connection.
@@ -138,8 +140,35 @@ impl Broker {
     }
 }
 
-/// Ends a connection as the protocol wants it. That it is ended already is no error.
-pub(super) async fn hang_up(connection: &Connection) {
-    let closing = connection.close(200, ShortString::default());
-    let _ = tokio::time::timeout(GREETING, closing).await;
+/// A connection that is closed when it is dropped, whatever was under way on it. The client library alone keeps one open,
+/// with the deliveries of its queue, if a `basic_consume` on it was dropped before the answer came.
+pub(super) struct Connected {
+    connection: Arc<Connection>,
+    /// Who drops it may be outside.
+    runtime: Handle,
+}
+
+impl Connected {
+    /// Ends it as the protocol wants it. That it is ended already is no error.
+    pub(super) async fn hang_up(&self) {
+        let closing = self.connection.close(200, ShortString::default());
+        let _ = tokio::time::timeout(GREETING, closing).await;
+    }
+}
+
+impl Deref for Connected {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        if self.connection.status().connected() {
+            let connection = Arc::clone(&self.connection);
+            self.runtime.spawn(async move { connection.close(200, ShortString::default()).await });
+        }
+    }
 }

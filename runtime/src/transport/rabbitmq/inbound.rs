@@ -13,7 +13,7 @@ use lapin::options::{BasicAckOptions, BasicNackOptions};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::{
-    connect::{Broker, GREETING, hang_up},
+    connect::{Broker, GREETING},
     names::Names,
     publish,
     session::{Arrived, Line, Session, Shared, lock},
@@ -252,7 +252,7 @@ impl Inbound for AmqpInbound {
                 // The channel alone first: its end is answered after what was said on it was heard.
                 let closing = line.data.close(200, Default::default());
                 let _ = tokio::time::timeout(GREETING, closing).await;
-                hang_up(&line.connection).await;
+                line.connection.hang_up().await;
             }
             Ok(())
         })

@@ -76,12 +76,7 @@ mod wire;
 
 use std::{str::FromStr, sync::Arc};
 
-use self::{
-    connect::{Broker, hang_up},
-    inbound::AmqpInbound,
-    names::Names,
-    publish::AmqpPublisher,
-};
+use self::{connect::Broker, inbound::AmqpInbound, names::Names, publish::AmqpPublisher};
 use super::{
     BoxFuture, Capabilities, Inbound, Ordering, Publisher, Transport,
     address::Address,
@@ -132,7 +127,7 @@ impl RabbitMq {
         let names = self.names(handler)?;
         let connection = self.broker.connect("dead letters").await?;
         let outcome = dead_letter::take_out(&self.broker, &connection, &names, id, redrive).await;
-        hang_up(&connection).await;
+        connection.hang_up().await;
         outcome
     }
 }
@@ -170,7 +165,7 @@ impl Transport for RabbitMq {
             let names = self.names(&subscription.handler)?;
             let connection = self.broker.connect(&subscription.handler).await?;
             let outcome = declare::subscription(&self.broker, &connection, subscription, &names).await;
-            hang_up(&connection).await;
+            connection.hang_up().await;
             outcome
         })
     }
@@ -188,7 +183,7 @@ impl Transport for RabbitMq {
             let names = self.names(handler)?;
             let connection = self.broker.connect("dead letters").await?;
             let outcome = dead_letter::list(&self.broker, &connection, &names, limit).await;
-            hang_up(&connection).await;
+            connection.hang_up().await;
             outcome
         })
     }

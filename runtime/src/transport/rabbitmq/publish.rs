@@ -9,7 +9,7 @@ use lapin::{
 };
 
 use super::{
-    connect::{Broker, PATIENCE},
+    connect::{Broker, Connected, PATIENCE},
     declare,
     error::is_no_route,
     names::{routing_key, short},
@@ -31,7 +31,7 @@ pub(super) struct AmqpPublisher {
     broker: Arc<Broker>,
     exchange: ShortString,
     channel: Channel,
-    _connection: Connection,
+    _connection: Connected,
 }
 
 impl AmqpPublisher {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use lapin::{
-    Channel, Connection,
+    Channel,
     options::{BasicConsumeOptions, BasicQosOptions},
     types::FieldTable,
 };
@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    connect::Broker,
+    connect::{Broker, Connected},
     declare,
     ledger::Ledger,
     names::{Names, short},
@@ -66,9 +66,9 @@ pub(super) struct Session {
 }
 
 /// Where settlements go.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Line {
-    pub(super) connection: Arc<Connection>,
+    pub(super) connection: Arc<Connected>,
     /// The channel of the deliveries.
     pub(super) data: Channel,
     /// A channel with confirmations, for dead letters.

@@ -17,14 +17,14 @@ use std::{
 
 use futures_util::{StreamExt, future::try_join_all};
 use lapin::{
-    Channel, Connection, Consumer,
+    Channel, Consumer,
     options::{BasicCancelOptions, BasicConsumeOptions},
     types::{FieldTable, ShortString},
 };
 use tokio::{sync::mpsc::UnboundedSender, task::JoinHandle, time::timeout};
 
 use super::{
-    connect::Broker,
+    connect::{Broker, Connected},
     declare::look,
     lock::Lock,
     names::{Names, short},
@@ -46,7 +46,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// A process's part in a subscription.
 pub(super) struct Share {
     pub(super) broker: Arc<Broker>,
-    pub(super) connection: Arc<Connection>,
+    pub(super) connection: Arc<Connected>,
     /// For questions.
     pub(super) control: Channel,
     /// For deliveries.

@@ -117,6 +117,7 @@ macro_rules! conformance_transport {
                 case_10_applications_are_apart
                 case_11_a_cancelled_receive_loses_nothing
                 case_11_a_dropped_consumer_cuts_its_handlers_off
+                case_11_a_dropped_subscriber_lets_go
                 case_12_what_comes_meanwhile_is_kept
                 case_12_a_new_subscription_begins_where_it_says
                 case_13_a_killed_broker_loses_nothing

@@ -9,7 +9,8 @@ use crate::testkit::conformance::{
     transport::{
         TransportHarness, TransportSuite,
         suite::{
-            Need, all, connected, insist, messages, shut_down, steps, subscribe, subscription, until_handled, until_so,
+            Need, all, by_another, connected, insist, messages, publish, receive, shut_down, steps, subscribe,
+            subscription, until_handled, until_so,
         },
     },
 };
@@ -64,4 +65,28 @@ pub async fn case_11_a_dropped_consumer_cuts_its_handlers_off<H: TransportHarnes
     let consumers = suite.consumers(&events, 1).await;
     until_handled(&stage, "first", 10).await;
     shut_down(consumers).await;
+}
+
+/// Subscribers are dropped at other moments each time, on the way to their first delivery: none of them keeps anything from
+/// the next one.
+pub async fn case_11_a_dropped_subscriber_lets_go<H: TransportHarness>(suite: TransportSuite<H>) {
+    if suite.lacks(&[Need::Redelivers, Need::KeepsForAbsent]) {
+        return;
+    }
+    let transport = suite.open().await;
+    let subscription = subscription("one", &["ParcelMovedEvent"]);
+    transport.ensure(&subscription).await.expect("a subscription can be made");
+    publish(&*transport, &messages(10, 1)).await;
+    for round in 0..40 {
+        let _ = tokio::time::timeout(Duration::from_millis(round), transport.subscribe(&subscription)).await;
+        let inbound = transport.subscribe(&subscription).await.expect("a subscription can be opened");
+        let _ = tokio::time::timeout(Duration::from_micros(400 * round), inbound.receive(1)).await;
+    }
+    let heir = subscribe(&*transport, &by_another(&subscription)).await;
+    let mut missing: std::collections::BTreeSet<_> = (1..=10).collect();
+    while !missing.is_empty() {
+        let deliveries = receive(&*heir, 10).await;
+        heir.settle(all(&deliveries, &Fate::Done)).await.expect("deliveries can be settled");
+        steps(&deliveries).iter().for_each(|(_, step)| drop(missing.remove(step)));
+    }
 }
