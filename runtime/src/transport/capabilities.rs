@@ -37,8 +37,8 @@ pub struct Capabilities {
     /// What a process holds unsettled stays with it while others come and go. Where it need not, a delivery that waits for
     /// another attempt can come to a second process meanwhile.
     pub holds: bool,
-    /// The broker tells how often it has delivered a message before, also to processes that died: an event that takes its
-    /// process down is found by that.
+    /// It is known how often a message was delivered before, or may have been, also to processes that died: an event that
+    /// takes its process down is found by that.
     pub counts: bool,
     /// The broker drops a second publish of one event id, for a time.
     pub deduplicates: bool,

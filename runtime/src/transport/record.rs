@@ -125,7 +125,7 @@ pub struct Delivery {
     pub tag: Tag,
     /// The message.
     pub message: Arc<Incoming>,
-    /// How often the broker says it was delivered before, to anybody; 0 where it does not count.
+    /// How often it was delivered before, or may have been, to anybody; 0 where nobody counts.
     pub redelivered: u32,
 }
 

@@ -9,7 +9,10 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::voice::lock;
+use super::{
+    progress::{Note, Progress},
+    voice::lock,
+};
 use crate::{
     error::{Error, Result},
     transport::record::{Delivery, Incoming, Tag},
@@ -52,31 +55,16 @@ struct State {
     failure: Option<Error>,
     /// An outage was reported, and nothing has worked since.
     away: bool,
-    closed: bool,
+    end: Option<End>,
 }
 
-/// How far a partition is.
-#[derive(Default)]
-struct Progress {
-    open: BTreeMap<i64, Open>,
-    /// Behind the last record that was taken.
-    end: i64,
-    /// What the broker was told last.
-    told: Option<i64>,
-}
-
-impl Progress {
-    /// Everything before is settled.
-    fn done(&self) -> i64 {
-        self.open.first_key_value().map_or(self.end, |(offset, _)| *offset)
-    }
-}
-
-struct Open {
-    message: Arc<Incoming>,
-    redelivered: u32,
-    /// None while it waits to be handed out.
-    tag: Option<Tag>,
+/// How an inbound ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// In good order.
+    Closed,
+    /// Without a word.
+    Dropped,
 }
 
 impl Held {
@@ -84,26 +72,25 @@ impl Held {
         Arc::new(Self { window: window.max(1), ..Self::default() })
     }
 
-    /// A record was taken; without a message it is settled at once.
-    pub(super) fn take(&self, place: Place, message: Option<Incoming>) {
+    /// A record was taken; without a message it is settled at once. Returns whether the broker must be asked or told about
+    /// its partition before long.
+    pub(super) fn take(&self, place: Place, message: Option<Incoming>) -> bool {
         let mut state = lock(&self.state);
         state.away = false;
         let progress = state.shares.entry(place.share).or_default();
-        if progress.open.contains_key(&place.offset) {
-            return;
-        }
-        progress.end = place.offset + 1;
-        if let Some(message) = message {
-            progress.open.insert(place.offset, Open { message: Arc::new(message), redelivered: 0, tag: None });
+        let is_new = progress.take(place.offset, message);
+        let due = !progress.is_read() || progress.is_short();
+        if is_new {
             state.waiting.push_back(place);
             self.arrived.notify_one();
         }
+        due
     }
 
     /// Whether the window has no room for another record; waits a moment for it if not.
     pub(super) fn is_full(&self, patience: Duration) -> bool {
         let state = lock(&self.state);
-        let full = |state: &mut State| !state.closed && state.tags.len() + state.waiting.len() >= self.window;
+        let full = |state: &mut State| state.end.is_none() && state.tags.len() + state.waiting.len() >= self.window;
         match self.room.wait_timeout_while(state, patience, full) {
             Ok((_, waited)) => waited.timed_out(),
             Err(_) => true,
@@ -115,7 +102,7 @@ impl Held {
         loop {
             {
                 let mut state = lock(&self.state);
-                if state.closed {
+                if state.end.is_some() {
                     return Ok(Vec::new());
                 }
                 if let Some(error) = state.failure.take() {
@@ -164,22 +151,47 @@ impl Held {
         self.arrived.notify_one();
     }
 
-    /// What the broker is to be told: up to where each partition is settled, if that has changed.
-    pub(super) fn to_commit(&self) -> Vec<Place> {
+    /// The partitions whose notes are to be read.
+    pub(super) fn unread(&self) -> Vec<Share> {
+        let state = lock(&self.state);
+        state.shares.iter().filter(|(_, progress)| !progress.is_read()).map(|(share, _)| *share).collect()
+    }
+
+    /// A partition's note, as the broker has it.
+    pub(super) fn read(&self, share: Share, note: Note) {
+        if let Some(progress) = lock(&self.state).shares.get_mut(&share) {
+            progress.read(note);
+        }
+    }
+
+    /// What the broker is to be told, if that has changed: up to where each partition is settled, and who may have what
+    /// is behind that. `leaving` are given up in good order.
+    pub(super) fn to_commit(&self, leaving: impl Fn(Share) -> bool) -> Vec<(Place, Note)> {
         let mut state = lock(&self.state);
         let changed = state.shares.iter_mut().filter_map(|(share, progress)| {
-            let offset = progress.done();
-            (progress.told.replace(offset) != Some(offset)).then_some(Place { share: *share, offset })
+            let telling = if leaving(*share) { progress.leaving() } else { progress.telling() };
+            telling.map(|(offset, note)| (Place { share: *share, offset }, note))
         });
         changed.collect()
     }
 
-    /// The broker was not told after all.
-    pub(super) fn uncommitted(&self, shares: impl IntoIterator<Item = Share>) {
+    /// The broker was told.
+    pub(super) fn committed(&self, told: &[(Place, Note)]) {
         let mut state = lock(&self.state);
-        for share in shares {
-            if let Some(progress) = state.shares.get_mut(&share) {
-                progress.told = None;
+        for (place, _) in told {
+            if let Some(progress) = state.shares.get_mut(&place.share) {
+                progress.heard();
+            }
+        }
+        self.arrived.notify_one();
+    }
+
+    /// The broker was not told after all.
+    pub(super) fn uncommitted(&self, telling: &[(Place, Note)]) {
+        let mut state = lock(&self.state);
+        for (place, _) in telling {
+            if let Some(progress) = state.shares.get_mut(&place.share) {
+                progress.untold();
             }
         }
     }
@@ -207,30 +219,37 @@ impl Held {
         }
     }
 
-    /// Ends it.
-    pub(super) fn close(&self) {
-        lock(&self.state).closed = true;
+    /// Ends it; the first end counts.
+    pub(super) fn close(&self, end: End) {
+        lock(&self.state).end.get_or_insert(end);
         self.freed();
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        lock(&self.state).closed
+    pub(super) fn end(&self) -> Option<End> {
+        lock(&self.state).end
     }
 }
 
 impl State {
     fn hand_out(&mut self, max: usize, window: usize) -> Vec<Delivery> {
-        let mut deliveries = Vec::new();
+        let (mut deliveries, mut later) = (Vec::new(), Vec::new());
         while deliveries.len() < max && self.tags.len() < window {
             let Some(place) = self.waiting.pop_front() else { break };
             let Some(progress) = self.shares.get_mut(&place.share) else { continue };
+            if !progress.may_have(place.offset) {
+                later.push(place);
+                continue;
+            }
+            let deaths = progress.deaths(place.offset);
             let Some(open) = progress.open.get_mut(&place.offset) else { continue };
             self.last_tag += 1;
             let tag = Tag(self.last_tag);
             open.tag = Some(tag);
             self.tags.insert(tag, place);
-            deliveries.push(Delivery { tag, message: Arc::clone(&open.message), redelivered: open.redelivered });
+            let redelivered = deaths.saturating_add(open.returned);
+            deliveries.push(Delivery { tag, message: Arc::clone(&open.message), redelivered });
         }
+        later.into_iter().rev().for_each(|place| self.waiting.push_front(place));
         deliveries
     }
 
@@ -240,7 +259,7 @@ impl State {
         let progress = self.shares.get_mut(&place.share);
         let Some(open) = progress.and_then(|progress| progress.open.get_mut(&place.offset)) else { return };
         open.tag = None;
-        open.redelivered += 1;
+        open.returned += 1;
         let behind = |other: &Place| other.share == place.share && other.offset > place.offset;
         let at = self.waiting.iter().position(behind).unwrap_or(self.waiting.len());
         self.waiting.insert(at, place);
@@ -251,7 +270,7 @@ impl State {
         self.waiting.clear();
         for (share, progress) in &mut self.shares {
             for (offset, open) in &mut progress.open {
-                open.redelivered += u32::from(open.tag.take().is_some());
+                open.returned += u32::from(open.tag.take().is_some());
                 self.waiting.push_back(Place { share: *share, offset: *offset });
             }
         }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     dead_letter::{self, Letter},
-    held::{Held, Lane, Place},
+    held::{End, Held, Lane, Place},
     names::Names,
     poller::Poller,
     publish::Sender,
@@ -102,7 +102,7 @@ impl Inbound for KafkaInbound {
 
     fn close(&self) -> BoxFuture<'_, Result<()>> {
         Box::pin(async {
-            self.held.close();
+            self.held.close(End::Closed);
             let poller = Arc::clone(&self.poller);
             blocking(move || {
                 lock(&poller).wait(LEAVING);
@@ -116,6 +116,6 @@ impl Inbound for KafkaInbound {
 impl Drop for KafkaInbound {
     fn drop(&mut self) {
         // The thread commits what is settled, leaves the group and ends.
-        self.held.close();
+        self.held.close(End::Dropped);
     }
 }

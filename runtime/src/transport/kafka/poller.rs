@@ -16,7 +16,7 @@ use rdkafka::{
 };
 
 use super::{
-    held::{Held, Lane, Place, Share},
+    held::{End, Held, Lane, Place, Share},
     names::Names,
     settings::Settings,
     voice::{self, Voice, kind_of},
@@ -29,6 +29,9 @@ use crate::{
 
 /// The longest that an answer is waited for: so late an end and a due commit are noticed.
 const TURN: Duration = Duration::from_millis(25);
+
+/// How long the answer to a question about the group is waited for. It is asked again; meanwhile nobody is told of outages.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// How long settled deliveries are gathered before the broker is told.
 const GATHER: Duration = Duration::from_millis(100);
@@ -81,7 +84,8 @@ fn run(consumer: &BaseConsumer<Follower>, held: &Held, events: &[String]) {
     let mut committed = Instant::now();
     let mut full_since: Option<Instant> = None;
     let mut paused = false;
-    while !held.is_closed() {
+    let mut due = false;
+    while held.end().is_none() {
         let full = held.is_full(if paused { Duration::ZERO } else { TURN });
         if !full {
             full_since = None;
@@ -96,7 +100,7 @@ fn run(consumer: &BaseConsumer<Follower>, held: &Held, events: &[String]) {
         if !full || paused {
             match consumer.poll(TURN) {
                 Some(Ok(record)) => {
-                    follower.take(&record, events);
+                    due |= follower.take(&record, events);
                     // A partition that has just been assigned is not paused: what it brings is kept, and it is next.
                     paused &= !full;
                 }
@@ -104,12 +108,13 @@ fn run(consumer: &BaseConsumer<Follower>, held: &Held, events: &[String]) {
                 None => {}
             }
         }
-        if committed.elapsed() >= GATHER {
-            follower.commit(consumer, CommitMode::Async);
-            committed = Instant::now();
+        if due || committed.elapsed() >= GATHER {
+            follower.read_notes(consumer);
+            follower.commit(consumer, |_| false);
+            (due, committed) = (false, Instant::now());
         }
     }
-    follower.commit(consumer, CommitMode::Sync);
+    follower.commit(consumer, |_| true);
 }
 
 /// The consumer's callbacks, all called by the thread above.
@@ -129,12 +134,12 @@ impl Follower {
         list.elements().iter().map(|element| self.share(element.topic(), element.partition())).collect()
     }
 
-    fn take(&self, record: &BorrowedMessage<'_>, events: &[String]) {
+    fn take(&self, record: &BorrowedMessage<'_>, events: &[String]) -> bool {
         let place = Place { share: self.share(record.topic(), record.partition()), offset: record.offset() };
         // What was redriven is this handler's, whatever it takes by now.
         let wanted = place.share.0 == Lane::Retry
             || wire::event_of(record).is_none_or(|event| events.binary_search_by(|taken| (**taken).cmp(event)).is_ok());
-        self.held.take(place, wanted.then(|| wire::incoming(record)));
+        self.held.take(place, wanted.then(|| wire::incoming(record)))
     }
 
     fn failed(&self, error: &KafkaError) {
@@ -158,24 +163,64 @@ impl Follower {
         done.inspect_err(|error| tracing::debug!(%error, "partitions can't be paused or resumed")).is_ok()
     }
 
-    fn commit(&self, consumer: &BaseConsumer<Self>, mode: CommitMode) {
-        let places = self.held.to_commit();
-        if places.is_empty() {
+    /// Reads what stands beside the group's offsets of partitions that came.
+    fn read_notes(&self, consumer: &BaseConsumer<Self>) {
+        let unread = self.held.unread();
+        if unread.is_empty() {
+            return;
+        }
+        let reading = consumer.assignment().and_then(|assigned| {
+            let mut asked = TopicPartitionList::new();
+            for element in assigned.elements() {
+                if unread.contains(&self.share(element.topic(), element.partition())) {
+                    asked.add_partition(element.topic(), element.partition());
+                }
+            }
+            if asked.count() == 0 { Ok(asked) } else { consumer.committed_offsets(asked, ANSWER) }
+        });
+        match reading {
+            Ok(answer) => {
+                for element in answer.elements().iter().filter(|element| element.error().is_ok()) {
+                    // A note of somebody else's says nothing about deaths.
+                    let note = element.metadata().parse().unwrap_or_default();
+                    self.held.read(self.share(element.topic(), element.partition()), note);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the group's offsets can't be read; tried again"),
+        }
+    }
+
+    /// Tells the broker what has changed; `leaving` are given up, in good order unless the inbound was dropped.
+    fn commit(&self, consumer: &BaseConsumer<Self>, leaving: impl Fn(Share) -> bool) {
+        let in_order = self.held.end() != Some(End::Dropped);
+        let telling = self.held.to_commit(|share| in_order && leaving(share));
+        if telling.is_empty() {
             return;
         }
         let Ok(assigned) = consumer.assignment() else { return };
         let mut list = TopicPartitionList::new();
         for element in assigned.elements() {
             let share = self.share(element.topic(), element.partition());
-            if let Some(place) = places.iter().find(|place| place.share == share) {
-                let _ = list.add_partition_offset(element.topic(), element.partition(), Offset::Offset(place.offset));
+            if let Some((place, note)) = telling.iter().find(|(place, _)| place.share == share) {
+                let mut committed = list.add_partition(element.topic(), element.partition());
+                if committed.set_offset(Offset::Offset(place.offset)).is_ok() {
+                    committed.set_metadata(note.to_string());
+                }
             }
         }
-        if list.count() > 0
-            && let Err(error) = consumer.commit(&list, mode)
-        {
-            tracing::debug!(%error, "settled deliveries can't be committed; tried again");
-            self.held.uncommitted(places.iter().map(|place| place.share));
+        if list.count() == 0 {
+            return;
+        }
+        // The client library does not say what becomes of one that is not waited for.
+        match consumer.commit(&list, CommitMode::Sync) {
+            Ok(()) => {
+                self.held.well();
+                self.held.committed(&telling);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "settled deliveries can't be committed; tried again");
+                self.held.uncommitted(&telling);
+            }
         }
     }
 }
@@ -196,22 +241,13 @@ impl ConsumerContext for Follower {
             Rebalance::Assign(_) => self.held.well(),
             Rebalance::Revoke(list) => {
                 // Others begin where this process says that it ended; what was lost is no longer its to say.
+                let revoked = self.shares(list);
                 if !consumer.assignment_lost() {
-                    self.commit(consumer, CommitMode::Sync);
+                    self.commit(consumer, |share| revoked.contains(&share));
                 }
-                self.held.revoke(&self.shares(list));
+                self.held.revoke(&revoked);
             }
             Rebalance::Error(error) => tracing::debug!(%error, "partitions can't be moved"),
-        }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        match result {
-            Ok(()) => self.held.well(),
-            Err(error) => {
-                tracing::debug!(%error, "settled deliveries were not committed; tried again");
-                self.held.uncommitted(self.shares(offsets));
-            }
         }
     }
 }

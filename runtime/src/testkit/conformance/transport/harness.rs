@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use crate::transport::Transport;
+use crate::transport::{Capabilities, Transport};
 
 /// A broker that a case runs on: made new for each case by the `connect` expression of
 /// [`conformance_transport!`](crate::conformance_transport), with names on the broker that no other case uses.
@@ -39,6 +39,11 @@ pub trait TransportHarness: Sized + Send + Sync + 'static {
     /// A transport, independent of the ones before, as another process would open it. All lead to the same names on the
     /// broker.
     fn open(&self) -> impl Future<Output = Arc<dyn Transport>> + Send;
+
+    /// What is asked of it: all that the transport claims, less what it can't do on this broker for a fault of that.
+    fn capabilities(&self) -> impl Future<Output = Capabilities> + Send {
+        async { self.open().await.capabilities() }
+    }
 
     /// A transport of another application on the same broker.
     fn neighbour(&self) -> impl Future<Output = Arc<dyn Transport>> + Send;

@@ -53,7 +53,7 @@ pub struct TransportSuite<H> {
 
 impl<H: TransportHarness> TransportSuite<H> {
     pub(super) async fn new(harness: H, case: &'static str) -> Self {
-        let capabilities = harness.open().await.capabilities();
+        let capabilities = harness.capabilities().await;
         Self { harness, case, capabilities, scratch: Scratch::new() }
     }
 
