@@ -3,11 +3,12 @@
 //! none of them is settled on the broker. Nothing here does I/O.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::Instant,
 };
 
+use foldhash::HashMap;
 use smallvec::SmallVec;
 
 use super::arrival::Arrival;

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The most unsettled deliveries of a subscription, unless told otherwise.
-const WINDOW: usize = 512;
+const WINDOW: usize = 1_024;
 
 /// What everything in this room shares.
 pub(crate) struct Context<S> {
@@ -71,7 +71,7 @@ impl<S: Store> Consumer<S> {
 
     /// The most deliveries that a handler has unsettled at a time, those that wait for another attempt included: what
     /// bounds its memory. When all of them wait, nothing else of that handler is delivered meanwhile. From 1 to 10,000;
-    /// default: 512.
+    /// default: 1,024.
     pub fn window(mut self, deliveries: usize) -> Self {
         self.window = deliveries.clamp(1, 10_000);
         self

@@ -1,6 +1,8 @@
 //! The events that were handled last: a broker that did not hear of it delivers them again, and out of their order then.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
+
+use foldhash::{HashSet, HashSetExt};
 
 use crate::event::EventId;
 

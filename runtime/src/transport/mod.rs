@@ -96,7 +96,7 @@ pub trait Inbound: Send + Sync {
     fn receive(&self, max: usize) -> BoxFuture<'_, Result<Vec<Delivery>>>;
 
     /// Settles deliveries, in any order and many at a time. Settling an old tag changes nothing. `Ok` means that the broker
-    /// was told; where it loses that, it delivers again.
+    /// was told, or is within a moment; where it does not hear of it, or loses it, it delivers again.
     fn settle(&self, settlements: Vec<Settlement>) -> BoxFuture<'_, Result<()>>;
 
     /// Gives back what is unsettled, so that others have it at once, and ends. `receive` then returns an empty list.

@@ -2,11 +2,12 @@
 //! how far each partition is done. Pure state: the poller fills it, the inbound empties it.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use foldhash::HashMap;
 use tokio::sync::Notify;
 
 use super::{

@@ -2,11 +2,12 @@
 //! memory; written into the handler's document from time to time, and when a shard is given away.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_nats::Subject;
+use foldhash::HashMap;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::{

@@ -9,7 +9,6 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use lapin::options::{BasicAckOptions, BasicNackOptions};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::{
@@ -17,7 +16,7 @@ use super::{
     names::Names,
     publish,
     session::{Arrived, Line, Session, Shared, lock},
-    wire,
+    settling, wire,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -40,10 +39,6 @@ pub(super) struct AmqpInbound {
     session: AsyncMutex<Option<Session>>,
     /// The session's, for those who must not wait for `receive`.
     line: Mutex<Option<Line>>,
-    /// Acknowledgements must reach the broker in the order in which the ledger planned them.
-    settling: AsyncMutex<()>,
-    /// The last acknowledgements were many single ones.
-    singly: AtomicBool,
     closed: AtomicBool,
     closing: Notify,
 }
@@ -57,8 +52,6 @@ impl AmqpInbound {
             shared: Arc::default(),
             session: AsyncMutex::default(),
             line: Mutex::default(),
-            settling: AsyncMutex::default(),
-            singly: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             closing: Notify::new(),
         };
@@ -73,23 +66,25 @@ impl AmqpInbound {
         Ok(session)
     }
 
-    /// The next arrival, when there is room for one.
-    async fn next(&self, session: &mut Session) -> Option<Arrived> {
+    /// The next arrivals, when there is room for one, and as many as there is room for; none after the end.
+    async fn next(&self, session: &mut Session, max: usize) -> Vec<Arrived> {
+        let mut arrived = Vec::new();
         loop {
             // Before the look, so that nothing is missed between the two.
             let (settled, closing) = (self.shared.settled.notified(), self.closing.notified());
             if self.closed.load(Ordering::Acquire) {
-                return None;
+                return arrived;
             }
-            if self.has_room() {
+            let room = self.room().min(max.max(1));
+            if room > 0 {
                 tokio::select! {
-                    arrival = session.arrived.recv() => return arrival,
+                    _ = session.arrived.recv_many(&mut arrived, room) => return arrived,
                     () = closing => {}
                 }
             } else {
                 tokio::select! {
                     // The loss must be seen also while there is no room.
-                    lost = session.lost() => return Some(lost),
+                    lost = session.lost() => return vec![lost],
                     () = settled => {}
                     () = closing => {}
                 }
@@ -97,20 +92,21 @@ impl AmqpInbound {
         }
     }
 
-    fn has_room(&self) -> bool {
-        lock(&self.shared.ledger).handed_out() < self.subscription.window.max(1)
+    fn room(&self) -> usize {
+        self.subscription.window.max(1).saturating_sub(lock(&self.shared.ledger).handed_out())
     }
 
-    fn hand_out(&self, arrived: Arrived, into: &mut Vec<Delivery>) -> Result<()> {
-        match arrived {
-            Arrived::Delivery { tag, message, redelivered } => {
-                lock(&self.shared.ledger).hand_out();
-                into.push(Delivery { tag: Tag(tag), message: Arc::new(message), redelivered });
-                Ok(())
+    fn hand_out(&self, arrived: Vec<Arrived>) -> Result<Vec<Delivery>> {
+        let mut deliveries = Vec::with_capacity(arrived.len());
+        for arrived in arrived {
+            match arrived {
+                Arrived::Delivery(delivery) => deliveries.push(delivery),
+                Arrived::Broken(error) => return Err(self.broker.failed("take in deliveries", &error)),
+                Arrived::Lost(error) => return Err(error),
             }
-            Arrived::Broken(error) => Err(self.broker.failed("take in deliveries", &error)),
-            Arrived::Lost(error) => Err(error),
         }
+        lock(&self.shared.ledger).hand_out(deliveries.len());
+        Ok(deliveries)
     }
 
     /// What was given out means nothing from now on.
@@ -152,40 +148,6 @@ impl AmqpInbound {
         let cannot = self.broker.cannot("keep a dead letter");
         Error::new(ErrorKind::Unavailable, format!("{cannot}: there is no queue `{}`", self.names.dead()))
     }
-
-    /// Tells the broker of tags that are done, and of those that are given back.
-    async fn tell(&self, line: &Line, done: Vec<u64>, mut returned: Vec<u64>) -> Result<()> {
-        let _order = self.settling.lock().await;
-        let (acks, back) = {
-            let mut ledger = lock(&self.shared.ledger);
-            let number = |tag: &u64, ledger: &super::ledger::Ledger| ledger.number(*tag);
-            let done: Vec<_> = done.iter().filter_map(|tag| number(tag, &ledger)).collect();
-            let acks = ledger.settle(done);
-            // In the order in which they came, so that they come in that order again.
-            returned.sort_unstable();
-            let back: Vec<_> = returned.iter().filter_map(|tag| number(tag, &ledger)).collect();
-            back.iter().for_each(|number| ledger.give_back(*number));
-            (acks, back)
-        };
-        self.singly.store(acks.single.len() + back.len() > 16, Ordering::Release);
-        let through = acks.through.map(|number| line.data.basic_ack(number, BasicAckOptions { multiple: true }));
-        let single = acks.single.iter().map(|number| line.data.basic_ack(*number, BasicAckOptions::default()));
-        let requeue = BasicNackOptions { multiple: false, requeue: true };
-        let back = back.iter().map(|number| line.data.basic_nack(*number, requeue));
-        let telling = async {
-            // One for all of them first: what it stands for is settled before the ones behind it.
-            if let Some(through) = through {
-                through.await?;
-            }
-            for told in join_all(single).await.into_iter().chain(join_all(back).await) {
-                told?;
-            }
-            Ok(())
-        };
-        let told = self.broker.in_time("settle deliveries", telling).await;
-        self.shared.settled.notify_waiters();
-        told
-    }
 }
 
 impl Inbound for AmqpInbound {
@@ -204,18 +166,13 @@ impl Inbound for AmqpInbound {
                 };
             }
             let Some(session) = slot.as_mut() else { return Ok(Vec::new()) };
-            let mut deliveries = Vec::new();
-            let mut arrival = self.next(session).await;
+            let arrived = self.next(session, max).await;
             // From here on nothing waits: a call that is dropped has taken nothing.
-            while let Some(arrived) = arrival {
-                if let Err(error) = self.hand_out(arrived, &mut deliveries) {
-                    self.lose(&mut slot);
-                    return Err(error);
-                }
-                let more = deliveries.len() < max && self.has_room();
-                arrival = if more { session.arrived.try_recv().ok() } else { None };
+            let deliveries = self.hand_out(arrived);
+            if deliveries.is_err() {
+                self.lose(&mut slot);
             }
-            Ok(deliveries)
+            deliveries
         })
     }
 
@@ -230,9 +187,11 @@ impl Inbound for AmqpInbound {
                     Fate::Dead(message, epitaph) => dead.push((tag, message, epitaph)),
                 }
             }
+            // What is kept as a dead letter must not come again: the broker is told at once.
+            let patience = if dead.is_empty() { line.patience } else { 0 };
             let (kept, failed) = if dead.is_empty() { (Vec::new(), None) } else { self.bury(&line, dead).await };
             done.extend(kept);
-            self.tell(&line, done, returned).await?;
+            settling::tell(&self.broker, &self.shared, &line.data, &done, returned, patience).await?;
             failed.map_or(Ok(()), Err)
         })
     }
@@ -246,7 +205,9 @@ impl Inbound for AmqpInbound {
             let session = self.session.lock().await.take();
             drop(session);
             if let Some(line) = line {
-                if self.singly.load(Ordering::Acquire) {
+                let base = lock(&self.shared.ledger).base();
+                let _ = settling::flush(&self.broker, &self.shared, &line.data, base).await;
+                if self.shared.singly.load(Ordering::Acquire) {
                     tokio::time::sleep(APPLIED).await;
                 }
                 // The channel alone first: its end is answered after what was said on it was heard.

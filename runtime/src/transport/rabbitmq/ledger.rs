@@ -12,8 +12,10 @@ pub(super) struct Ledger {
     base: u64,
     /// All up to this one are settled.
     floor: u64,
-    /// Settled, above the floor.
+    /// Settled, above the floor, as the broker knows.
     settled: BTreeSet<u64>,
+    /// Settled, above the floor, of which the broker was not told, and whose partition it is.
+    late: BTreeMap<u64, u16>,
     /// Not settled, and whose partition it is.
     open: BTreeMap<u64, u16>,
     /// So many of the open ones are with the caller; the others wait to be received.
@@ -32,7 +34,8 @@ pub(super) struct Acks {
 impl Ledger {
     /// Another channel: what was open will come again.
     pub(super) fn renew(&mut self) {
-        let last = self.open.keys().next_back().into_iter().chain(self.settled.iter().next_back()).max();
+        let ends = [self.open.keys().next_back(), self.late.keys().next_back(), self.settled.iter().next_back()];
+        let last = ends.into_iter().flatten().max();
         let last = last.copied().unwrap_or(0).max(self.floor);
         *self = Self { base: self.base + last, ..Self::default() };
     }
@@ -54,20 +57,39 @@ impl Ledger {
         self.open.get(&number).copied()
     }
 
-    /// The caller has received one.
-    pub(super) fn hand_out(&mut self) {
-        self.handed_out += 1;
+    /// The caller has received so many.
+    pub(super) fn hand_out(&mut self, count: usize) {
+        self.handed_out += count;
     }
 
     pub(super) fn handed_out(&self) -> usize {
         self.handed_out
     }
 
+    /// How many of a partition the broker does not know to be settled.
     pub(super) fn unsettled_of(&self, partition: u16) -> usize {
-        self.open.values().filter(|own| **own == partition).count()
+        self.open.values().chain(self.late.values()).filter(|own| **own == partition).count()
     }
 
-    /// Settles one that is not acknowledged, but given back.
+    /// Which channel it is.
+    pub(super) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// Whether there is something of which the broker was not told.
+    pub(super) fn has_late(&self) -> bool {
+        !self.late.is_empty()
+    }
+
+    /// The broker is told of these now, one by one.
+    pub(super) fn take_late(&mut self) -> Vec<u64> {
+        let late: Vec<_> = std::mem::take(&mut self.late).into_keys().collect();
+        self.settled.extend(&late);
+        late
+    }
+
+    /// Settles one that is not acknowledged, but given back: after [`take_late`](Self::take_late), so that nothing behind
+    /// it is forgotten.
     pub(super) fn give_back(&mut self, number: u64) {
         if self.open.remove(&number).is_some() {
             self.handed_out = self.handed_out.saturating_sub(1);
@@ -76,25 +98,32 @@ impl Ledger {
         }
     }
 
-    /// Settles these, and says how to tell the broker.
-    pub(super) fn settle(&mut self, numbers: impl IntoIterator<Item = u64>) -> Acks {
-        let mut fresh = BTreeSet::new();
+    /// Settles these, and says how to tell the broker. What is settled behind one that is not is late: it waits to be told
+    /// together with that one, unless more than so many would wait.
+    pub(super) fn settle(&mut self, numbers: impl IntoIterator<Item = u64>, patience: usize) -> Acks {
         for number in numbers {
-            if self.open.remove(&number).is_some() {
-                fresh.insert(number);
+            if let Some(partition) = self.open.remove(&number) {
+                self.handed_out = self.handed_out.saturating_sub(1);
+                self.late.insert(number, partition);
             }
         }
-        self.handed_out = self.handed_out.saturating_sub(fresh.len());
-        self.settled.extend(&fresh);
-        self.advance();
-        let single = fresh.split_off(&(self.floor + 1));
-        // The last that the broker does not know of: those between it and the floor are acknowledged already.
-        Acks { through: fresh.last().copied(), single: single.into_iter().collect() }
+        let through = self.advance();
+        let single = if self.late.len() > patience { self.take_late() } else { Vec::new() };
+        Acks { through, single }
     }
 
-    fn advance(&mut self) {
-        while self.settled.remove(&(self.floor + 1)) {
-            self.floor += 1;
+    /// Moves the floor up to what is not settled; returns the last below it that the broker does not know of: one that is
+    /// acknowledged already must not be named again.
+    fn advance(&mut self) -> Option<u64> {
+        let mut last = None;
+        loop {
+            let next = self.floor + 1;
+            if self.late.remove(&next).is_some() {
+                last = Some(next);
+            } else if !self.settled.remove(&next) {
+                return last;
+            }
+            self.floor = next;
         }
     }
 }
@@ -114,17 +143,17 @@ mod tests {
     #[test]
     fn a_batch_without_gaps_takes_one_acknowledgement() {
         let mut ledger = ledger(4);
-        assert_eq!(ledger.settle([2, 1, 3]), Acks { through: Some(3), single: vec![] });
+        assert_eq!(ledger.settle([2, 1, 3], 0), Acks { through: Some(3), single: vec![] });
         assert_eq!(ledger.unsettled_of(0), 1);
     }
 
     #[test]
     fn an_acknowledgement_never_stands_for_what_is_still_worked_on() {
         let mut ledger = ledger(5);
-        assert_eq!(ledger.settle([1, 3, 4]), Acks { through: Some(1), single: vec![3, 4] });
+        assert_eq!(ledger.settle([1, 3, 4], 0), Acks { through: Some(1), single: vec![3, 4] });
         // 3 and 4 are acknowledged: an acknowledgement must name one that is not.
-        assert_eq!(ledger.settle([2]), Acks { through: Some(2), single: vec![] });
-        assert_eq!(ledger.settle([5]), Acks { through: Some(5), single: vec![] });
+        assert_eq!(ledger.settle([2], 0), Acks { through: Some(2), single: vec![] });
+        assert_eq!(ledger.settle([5], 0), Acks { through: Some(5), single: vec![] });
     }
 
     #[test]
@@ -132,16 +161,16 @@ mod tests {
         let mut ledger = Ledger::default();
         // 1 came for another partition, and is on its way to the ledger.
         ledger.open(2, 1);
-        assert_eq!(ledger.settle([2]), Acks { through: None, single: vec![2] });
+        assert_eq!(ledger.settle([2], 0), Acks { through: None, single: vec![2] });
         ledger.open(1, 0);
-        assert_eq!(ledger.settle([1]), Acks { through: Some(1), single: vec![] });
+        assert_eq!(ledger.settle([1], 0), Acks { through: Some(1), single: vec![] });
     }
 
     #[test]
     fn what_was_given_back_leaves_no_gap() {
         let mut ledger = ledger(3);
         ledger.give_back(2);
-        assert_eq!(ledger.settle([1, 3]), Acks { through: Some(3), single: vec![] });
+        assert_eq!(ledger.settle([1, 3], 0), Acks { through: Some(3), single: vec![] });
     }
 
     #[test]
@@ -153,6 +182,38 @@ mod tests {
         let new = ledger.open(1, 7);
         assert_ne!(new, old);
         assert_eq!((ledger.number(old), ledger.number(new), ledger.partition(1)), (None, Some(1), Some(7)));
-        assert_eq!((ledger.settle([4, 1]), ledger.unsettled_of(7)), (Acks { through: Some(1), single: vec![] }, 0));
+        assert_eq!((ledger.settle([4, 1], 0), ledger.unsettled_of(7)), (Acks { through: Some(1), single: vec![] }, 0));
+    }
+
+    #[test]
+    fn what_is_late_goes_with_the_one_that_it_waited_for() {
+        let mut ledger = ledger(6);
+        assert_eq!(ledger.settle([2, 3, 5], 3), Acks::default());
+        assert_eq!((ledger.unsettled_of(0), ledger.has_late()), (6, true), "the broker knows of nothing yet");
+        assert_eq!(ledger.settle([1], 3), Acks { through: Some(3), single: vec![] });
+        assert_eq!(ledger.settle([4], 3), Acks { through: Some(5), single: vec![] });
+        assert_eq!((ledger.unsettled_of(0), ledger.has_late()), (1, false));
+    }
+
+    #[test]
+    fn no_more_is_late_than_there_is_patience_for() {
+        let mut ledger = ledger(6);
+        assert_eq!(ledger.settle([3, 4], 2), Acks::default());
+        assert_eq!(ledger.settle([6], 2), Acks { through: None, single: vec![3, 4, 6] });
+        assert_eq!(ledger.settle([2], 2), Acks::default());
+        assert_eq!(ledger.take_late(), [2]);
+        // All up to 4 are known to it but this one.
+        assert_eq!(ledger.settle([1], 2), Acks { through: Some(1), single: vec![] });
+        assert_eq!(ledger.settle([5], 2), Acks { through: Some(5), single: vec![] });
+        assert_eq!(ledger.unsettled_of(0), 0);
+    }
+
+    #[test]
+    fn a_lost_channel_takes_what_was_late_with_it() {
+        let mut ledger = ledger(3);
+        let before = ledger.base();
+        ledger.settle([3], 9);
+        ledger.renew();
+        assert!(!ledger.has_late() && ledger.base() == before + 3);
     }
 }

@@ -57,6 +57,8 @@
 //! - RabbitMQ 3.10 notes which quorum queues a node has up to seconds after it has made one. A broker that is killed before
 //!   loses what was published to the queue, and the queue has no leader from then on: delete it, so that it is made anew.
 //! - The same event published twice is delivered twice.
+//! - What was settled behind something that was not is told to the broker within 20 ms, with what else is settled by then: of
+//!   a process that dies before, it comes again.
 //! - `ensure` by an older release takes the handler's bindings back to that release's events.
 //! - A process killed between keeping a dead letter and settling its delivery leaves both.
 
@@ -71,6 +73,7 @@ mod lock;
 mod names;
 mod publish;
 mod session;
+mod settling;
 mod share;
 mod wire;
 

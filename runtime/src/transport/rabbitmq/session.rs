@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,12 +27,12 @@ use super::{
     declare,
     ledger::Ledger,
     names::{Names, short},
-    publish,
+    publish, settling,
     share::Share,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    transport::record::{Incoming, Subscription},
+    transport::record::{Delivery, Subscription},
 };
 
 /// The least that each queue may have on the way, so that one held-up aggregate does not hold up all that share its queue.
@@ -42,7 +45,7 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) enum Arrived {
     /// A delivery, already in the ledger.
-    Delivery { tag: u64, message: Incoming, redelivered: u32 },
+    Delivery(Delivery),
     /// The client library reports the loss of the connection.
     Broken(lapin::Error),
     /// The session is of no use any more.
@@ -55,6 +58,18 @@ pub(super) struct Shared {
     pub(super) ledger: Mutex<Ledger>,
     /// Rung when something was settled.
     pub(super) settled: Notify,
+    /// Acknowledgements must reach the broker in the order in which the ledger planned them.
+    pub(super) settling: tokio::sync::Mutex<()>,
+    /// Rung when something is settled of which the broker was not told.
+    pub(super) late: Notify,
+    /// The last acknowledgements were many single ones.
+    pub(super) singly: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn note_singly(&self, single: usize) {
+        self.singly.store(single > 16, Ordering::Release);
+    }
 }
 
 /// A connected session. Dropped, its connection is closed: the broker delivers what is unsettled to others.
@@ -63,6 +78,7 @@ pub(super) struct Session {
     pub(super) line: Line,
     broker: Arc<Broker>,
     keeper: JoinHandle<()>,
+    teller: JoinHandle<()>,
 }
 
 /// Where settlements go.
@@ -73,6 +89,8 @@ pub(super) struct Line {
     pub(super) data: Channel,
     /// A channel with confirmations, for dead letters.
     pub(super) letters: Channel,
+    /// How many settled deliveries may wait to be told.
+    pub(super) patience: usize,
 }
 
 impl Session {
@@ -124,7 +142,9 @@ impl Session {
             let _membership = membership;
             share.keep().await;
         });
-        Ok(Self { arrived, line: Line { connection, data, letters }, broker: broker.clone(), keeper })
+        let teller = tokio::spawn(settling::tell_late(broker.clone(), shared.clone(), data.clone()));
+        let line = Line { connection, data, letters, patience: settling::patience(prefetch) };
+        Ok(Self { arrived, line, broker: broker.clone(), keeper, teller })
     }
 }
 
@@ -148,6 +168,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.keeper.abort();
+        self.teller.abort();
     }
 }
 

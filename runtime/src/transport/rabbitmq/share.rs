@@ -31,7 +31,10 @@ use super::{
     session::{Arrived, Shared, lock},
     wire,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    transport::record::{Delivery, Tag},
+};
 
 /// How often a process that has less than its share looks for a queue without an owner.
 const HUNGRY: Duration = Duration::from_millis(500);
@@ -186,7 +189,7 @@ impl Forwarder {
                         let tag = lock(&shared.ledger).open(delivery.delivery_tag, queue);
                         let redelivered = wire::redelivered(delivery.redelivered, &delivery.properties);
                         let message = wire::incoming(&delivery.routing_key, &delivery.properties, delivery.data);
-                        Arrived::Delivery { tag, message, redelivered }
+                        Arrived::Delivery(Delivery { tag: Tag(tag), message: Arc::new(message), redelivered })
                     }
                     Err(error) => Arrived::Broken(error),
                 };

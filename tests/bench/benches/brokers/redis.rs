@@ -12,7 +12,7 @@ type Entries = Vec<(String, Vec<Vec<u8>>)>;
 
 impl Redis {
     pub async fn start() -> Self {
-        Self(RedisServer::private())
+        Self(RedisServer::with(&["--auto-aof-rewrite-percentage", "0"]))
     }
 }
 

@@ -2,7 +2,7 @@
 //! receives and settles. Counts what is unsettled by shard, so that a shard is given up when nothing of it is in work.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foldhash::HashMap;
 use tokio::sync::Notify;
 
 use super::{lease::READABLE, reply::Id};
@@ -196,6 +197,16 @@ impl Feed {
     /// An unsettled delivery; none for a tag of old.
     pub(super) fn unsettled(&self, tag: Tag) -> Option<Unsettled> {
         self.inner().unsettled.get(&tag).cloned()
+    }
+
+    /// The entries of what is done, by shard; nothing for tags of old.
+    pub(super) fn entries(&self, done: &[Tag]) -> BTreeMap<u16, Vec<Id>> {
+        let inner = self.inner();
+        let mut entries = BTreeMap::<_, Vec<_>>::new();
+        for unsettled in done.iter().filter_map(|tag| inner.unsettled.get(tag)) {
+            entries.entry(unsettled.shard).or_default().push(unsettled.id);
+        }
+        entries
     }
 
     /// These are settled.

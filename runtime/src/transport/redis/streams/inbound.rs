@@ -1,11 +1,8 @@
 //! The way out of one subscription: connects, hands out what the reader took in, settles, gives back.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use redis::aio::MultiplexedConnection;
@@ -165,24 +162,21 @@ impl StreamInbound {
 
     async fn tell(&self, feed: &Feed, control: &mut MultiplexedConnection, settlements: Vec<Settlement>) -> Result<()> {
         let (mut done, mut returned) = (Vec::new(), Vec::new());
-        let mut acknowledged = BTreeMap::<u16, Vec<String>>::new();
         for Settlement { tag, fate } in settlements {
-            let Some(unsettled) = feed.unsettled(tag) else { continue };
             match fate {
-                Fate::Done => {
-                    acknowledged.entry(unsettled.shard).or_default().push(unsettled.id.to_string());
-                    done.push(tag);
-                }
+                Fate::Done => done.push(tag),
                 Fate::Dead(message, epitaph) => {
+                    let Some(unsettled) = feed.unsettled(tag) else { continue };
                     dead_letter::bury(&self.setup, control, &unsettled, &message, &epitaph).await?;
                     feed.settled(&[tag]);
                 }
                 Fate::Returned => returned.push(tag),
             }
         }
-        if !acknowledged.is_empty() {
+        let entries = feed.entries(&done);
+        if !entries.is_empty() {
             let mut all = redis::pipe();
-            for (shard, ids) in acknowledged {
+            for (shard, ids) in entries {
                 let stream = self.setup.names.stream(shard);
                 all.cmd("XACK").arg(stream).arg(&*self.setup.subscription.handler).arg(ids).ignore();
             }

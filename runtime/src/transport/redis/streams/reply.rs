@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use redis::Value;
+use redis::{RedisWrite, ToRedisArgs, Value};
 
 /// The id of an entry: milliseconds and a number within them. They grow in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,12 @@ impl Id {
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.0, self.1)
+    }
+}
+
+impl ToRedisArgs for Id {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        out.write_arg_fmt(self);
     }
 }
 
