@@ -108,10 +108,16 @@ impl KafkaServer {
         false
     }
 
+    /// Where it listens, `host:port`.
+    #[must_use]
+    pub fn bootstrap(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Its address as a transport's; `options` is what stands behind the `?`.
     #[must_use]
     pub fn url(&self, options: &str) -> String {
-        format!("kafka://127.0.0.1:{}?{options}", self.port)
+        format!("kafka://{}?{options}", self.bootstrap())
     }
 
     /// `SIGKILL`: nothing is written any more, no connection is closed politely.
