@@ -1,6 +1,6 @@
 //! What every broker is measured with: the messages, how its raw client publishes and takes them, and what was seen.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
 use domain_events::{
@@ -86,23 +86,28 @@ pub fn messages() -> Vec<Outgoing> {
         .collect()
 }
 
-/// What was taken in: how much, and each card's last number.
+/// What was taken in: how much, how long it took from the first to the last, and each card's last number.
 #[derive(Default)]
 pub struct Seen {
     pub count: usize,
-    pub began: Option<std::time::Instant>,
+    /// When there were all of them.
+    pub seconds: f64,
+    began: Option<Instant>,
     last: HashMap<u64, usize>,
 }
 
 impl Seen {
     /// Counts an event, and insists that it comes behind the card's last one.
     pub fn see(&mut self, card: &str, curator: &str) {
-        self.began.get_or_insert_with(std::time::Instant::now);
+        let began = *self.began.get_or_insert_with(Instant::now);
         let number: usize = curator[CURATOR.len()..].parse().expect("a number");
         if let Some(before) = self.last.insert(key_of("Card", card), number) {
             assert!(before < number, "{card}: {number} came after {before}");
         }
         self.count += 1;
+        if self.count == MESSAGES {
+            self.seconds = began.elapsed().as_secs_f64();
+        }
     }
 
     /// Reads a body as somebody would who writes this by hand, and counts it.
