@@ -1,10 +1,12 @@
 //! What the transports cost beside the raw clients: publishing a backlog, taking it in, and committing while it is
-//! published. Each broker is a server of its own on this machine; Kafka's would be a mock, which measures nothing.
+//! published. Each broker is a server of its own on this machine. Kafka's is librdkafka's mock in this process, unless the
+//! environment variable `DOMAIN_EVENTS_KAFKA_BROKER` names a broker's program; which of them it was is printed.
 //! `cargo bench --bench brokers -- redis publish` runs a part of it; without words, all of it.
 
 mod broker;
 mod commit;
 mod consume;
+mod kafka;
 mod nats;
 mod publish;
 mod rabbitmq;
@@ -17,7 +19,7 @@ struct Wanted(Vec<String>);
 
 impl Wanted {
     fn broker(&self, name: &str) -> bool {
-        self.any_or_all(name, &["redis", "nats", "amqp"])
+        self.any_or_all(name, &["redis", "nats", "amqp", "kafka"])
     }
 
     fn part(&self, name: &str) -> bool {
@@ -51,6 +53,7 @@ fn main() {
         measure(&wanted, redis::Redis::start).await;
         measure(&wanted, nats::Nats::start).await;
         measure(&wanted, rabbitmq::Rabbit::start).await;
+        measure(&wanted, kafka::Kafka::start).await;
         if wanted.broker("redis") && wanted.part("commit") {
             commit::measure().await;
         }
