@@ -113,7 +113,9 @@ impl Transport for Kafka {
             let settings = self.settings.clone();
             let sender = blocking(move || {
                 Inquirer::new(&settings, None)?.make(&settings.prefix, settings.partitions, &[])?;
-                Sender::new(&settings)
+                let sender = Sender::new(&settings)?;
+                sender.meet(&settings.prefix);
+                Ok(sender)
             });
             Ok(Box::new(KafkaPublisher { sender: sender.await?, topic: self.settings.prefix.clone() }) as _)
         })

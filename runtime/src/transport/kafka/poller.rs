@@ -52,6 +52,7 @@ impl Poller {
             voice: Voice::default(),
             held: Arc::clone(held),
             events: settings.prefix.clone(),
+            retry: names.retry.clone(),
             broker: settings.shown.clone(),
         };
         let failed = |error: KafkaError| voice::failure("making a consumer", &settings.shown, &error, None);
@@ -122,12 +123,20 @@ struct Follower {
     voice: Voice,
     held: Arc<Held>,
     events: String,
+    retry: String,
     broker: String,
 }
 
 impl Follower {
     fn share(&self, topic: &str, partition: i32) -> Share {
         (if topic == self.events { Lane::Events } else { Lane::Retry }, partition)
+    }
+
+    fn topic(&self, lane: Lane) -> &str {
+        match lane {
+            Lane::Events => &self.events,
+            Lane::Retry => &self.retry,
+        }
     }
 
     fn shares(&self, list: &TopicPartitionList) -> Vec<Share> {
@@ -169,15 +178,11 @@ impl Follower {
         if unread.is_empty() {
             return;
         }
-        let reading = consumer.assignment().and_then(|assigned| {
-            let mut asked = TopicPartitionList::new();
-            for element in assigned.elements() {
-                if unread.contains(&self.share(element.topic(), element.partition())) {
-                    asked.add_partition(element.topic(), element.partition());
-                }
-            }
-            if asked.count() == 0 { Ok(asked) } else { consumer.committed_offsets(asked, ANSWER) }
-        });
+        let mut asked = TopicPartitionList::new();
+        for (lane, partition) in unread {
+            asked.add_partition(self.topic(lane), partition);
+        }
+        let reading = consumer.committed_offsets(asked, ANSWER);
         match reading {
             Ok(answer) => {
                 for element in answer.elements().iter().filter(|element| element.error().is_ok()) {
@@ -193,23 +198,19 @@ impl Follower {
     /// Tells the broker what has changed; `leaving` are given up, in good order unless the inbound was dropped.
     fn commit(&self, consumer: &BaseConsumer<Self>, leaving: impl Fn(Share) -> bool) {
         let in_order = self.held.end() != Some(End::Dropped);
-        let telling = self.held.to_commit(|share| in_order && leaving(share));
+        let Ok(assigned) = consumer.assignment() else { return };
+        let assigned = self.shares(&assigned);
+        let mut telling = self.held.to_commit(|share| in_order && leaving(share));
+        telling.retain(|(place, _)| assigned.contains(&place.share));
         if telling.is_empty() {
             return;
         }
-        let Ok(assigned) = consumer.assignment() else { return };
         let mut list = TopicPartitionList::new();
-        for element in assigned.elements() {
-            let share = self.share(element.topic(), element.partition());
-            if let Some((place, note)) = telling.iter().find(|(place, _)| place.share == share) {
-                let mut committed = list.add_partition(element.topic(), element.partition());
-                if committed.set_offset(Offset::Offset(place.offset)).is_ok() {
-                    committed.set_metadata(note.to_string());
-                }
+        for (Place { share: (lane, partition), offset }, note) in &telling {
+            let mut committed = list.add_partition(self.topic(*lane), *partition);
+            if committed.set_offset(Offset::Offset(*offset)).is_ok() {
+                committed.set_metadata(note.to_string());
             }
-        }
-        if list.count() == 0 {
-            return;
         }
         // The client library does not say what becomes of one that is not waited for.
         match consumer.commit(&list, CommitMode::Sync) {

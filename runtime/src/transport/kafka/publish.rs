@@ -1,8 +1,11 @@
 //! The way in: one idempotent producer, a window of messages on the way, and an end at the first that fails.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use rdkafka::{
@@ -36,6 +39,9 @@ const WINDOW_BYTES: usize = 64 << 20;
 /// What is larger is in no batch with others: if the broker refuses it for its size, it is the one that is too large.
 pub(super) const BATCH_BYTES: usize = 128 << 10;
 
+/// How long one of the answers is waited for that a producer begins with.
+const GREETING: Duration = Duration::from_secs(1);
+
 /// A record to send. No body is a tombstone.
 pub(super) struct Record<'a> {
     pub(super) topic: &'a str,
@@ -58,6 +64,15 @@ impl Sender {
         let producer = ThreadedProducer::from_config_and_context(&settings.producer(), Courier::default())
             .map_err(|error| voice::failure("making a producer", &settings.shown, &error, None))?;
         Ok(Self { producer: Some(producer), ended: AtomicBool::new(false), broker: settings.shown.clone() })
+    }
+
+    /// Blocks until the broker has answered twice: behind an answer librdkafka asks for the producer's id, but behind the
+    /// first it finds no connection for it, and waits half a second. What is wrong is said by the first publish.
+    pub(super) fn meet(&self, topic: &str) {
+        let Some(producer) = &self.producer else { return };
+        for _ in 0..2 {
+            let _ = producer.client().fetch_metadata(Some(topic), GREETING);
+        }
     }
 
     /// Sends in this order, and returns when all of it is confirmed or something failed.
