@@ -250,6 +250,6 @@ killed! {
 /// The mock is in this process, which lives.
 fn kafka_url(prefix: &str) -> String {
     static BROKER: std::sync::OnceLock<KafkaMock> = std::sync::OnceLock::new();
-    // It takes any session timeout, and a death is noticed sooner.
+    // A death is noticed sooner than by default; a group takes 3 s to gather, and less than that is too short.
     BROKER.get_or_init(KafkaMock::start).url(&format!("prefix={prefix}&session_timeout_ms=4000"))
 }

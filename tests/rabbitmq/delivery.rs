@@ -105,6 +105,20 @@ async fn what_was_settled_before_close_does_not_come_again_and_the_rest_does() {
     assert!(nothing_comes(&*transport, &*second).await);
 }
 
+/// The broker gives out no more than the window unacknowledged: more comes only when it was told.
+#[tokio::test]
+async fn what_is_settled_behind_something_is_told_before_long() {
+    let transport = transport();
+    let wanted = Subscription { window: 8, ..subscription("feeds.show", &["CardAdded"]) };
+    within(transport.ensure(&wanted)).await.unwrap();
+    publish(&*transport, &(0..10).map(|number| message("CardAdded", "c1", number)).collect::<Vec<_>>()).await;
+    let inbound = within(transport.subscribe(&wanted)).await.unwrap();
+    let got = receive(&*inbound, 8).await;
+    settle(&*inbound, &[got[3].clone(), got[5].clone()], &Fate::Done).await;
+    let more = receive(&*inbound, 2).await;
+    assert_eq!(more.iter().map(body).collect::<Vec<_>>(), ["c1 8", "c1 9"]);
+}
+
 #[tokio::test]
 async fn a_returned_delivery_comes_again() {
     let transport = transport();

@@ -207,8 +207,9 @@ impl Inbound for AmqpInbound {
             if let Some(line) = line {
                 let base = lock(&self.shared.ledger).base();
                 let _ = settling::flush(&self.broker, &self.shared, &line.data, base).await;
-                if self.shared.singly.load(Ordering::Acquire) {
-                    tokio::time::sleep(APPLIED).await;
+                let singly = *lock(&self.shared.singly);
+                if let Some(at) = singly {
+                    tokio::time::sleep(APPLIED.saturating_sub(at.elapsed())).await;
                 }
                 // The channel alone first: its end is answered after what was said on it was heard.
                 let closing = line.data.close(200, Default::default());

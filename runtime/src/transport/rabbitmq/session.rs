@@ -2,11 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use lapin::{
@@ -41,6 +38,9 @@ const PREFETCH: usize = 64;
 /// How often a session that has no room for deliveries looks whether it is still connected.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// More acknowledgements than a quorum queue may take at a time, with room to spare.
+const MANY: usize = 16;
+
 /// What comes out of a session's background.
 #[derive(Debug)]
 pub(super) enum Arrived {
@@ -62,13 +62,16 @@ pub(super) struct Shared {
     pub(super) settling: tokio::sync::Mutex<()>,
     /// Rung when something is settled of which the broker was not told.
     pub(super) late: Notify,
-    /// The last acknowledgements were many single ones.
-    pub(super) singly: AtomicBool,
+    /// When many were acknowledged one by one, the last time.
+    pub(super) singly: Mutex<Option<Instant>>,
 }
 
 impl Shared {
+    /// So many are acknowledged one by one now.
     pub(super) fn note_singly(&self, single: usize) {
-        self.singly.store(single > 16, Ordering::Release);
+        if single > MANY {
+            *lock(&self.singly) = Some(Instant::now());
+        }
     }
 }
 
