@@ -7,6 +7,8 @@ mod access;
 mod dead_letters;
 #[path = "rabbitmq/delivery.rs"]
 mod delivery;
+#[path = "rabbitmq/dropped.rs"]
+mod dropped;
 #[path = "rabbitmq/outage.rs"]
 mod outage;
 #[path = "rabbitmq/sharing.rs"]

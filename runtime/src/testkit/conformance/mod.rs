@@ -83,10 +83,17 @@ pub use transport::{Broker, MemoryTransportHarness, TransportHarness};
 #[doc(hidden)]
 pub use transport::{TransportSuite, case as transport_case, run_transport};
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::mpsc::{RecvTimeoutError, channel},
+    time::Duration,
+};
 
 /// Longer than any single wait in a case: only a case that hangs outside of its waits comes here.
 const CASE_LIMIT: Duration = Duration::from_secs(400);
+
+/// How much longer a case may take to fail by itself. Only one whose threads are blocked takes longer.
+const GRACE: Duration = Duration::from_secs(60);
 
 /// Runs one case on fresh data. Called by [`conformance_store!`](crate::conformance_store).
 #[doc(hidden)]
@@ -96,12 +103,26 @@ where
     F: Future<Output = H>,
     C: Future<Output = ()>,
 {
+    run_case(case, async { body(Suite::new(connect().await, case, child_test(module)).await).await });
+}
+
+/// One case, which ends in any event.
+fn run_case(case: &'static str, body: impl Future<Output = ()>) {
+    let (running, ended) = channel::<()>();
+    std::thread::spawn(move || {
+        if ended.recv_timeout(CASE_LIMIT + GRACE) == Err(RecvTimeoutError::Timeout) {
+            eprintln!(
+                "{case} did not end within {CASE_LIMIT:?}, and the runtime's clock stands: its threads are blocked"
+            );
+            std::process::exit(101);
+        }
+    });
     block_on(async {
-        let suite = Suite::new(connect().await, case, child_test(module)).await;
-        if tokio::time::timeout(CASE_LIMIT, body(suite)).await.is_err() {
+        if tokio::time::timeout(CASE_LIMIT, body).await.is_err() {
             panic!("{case} did not end within {CASE_LIMIT:?}");
         }
     });
+    drop(running);
 }
 
 /// The name under which the test harness knows a module's child: paths there begin behind the crate's name.

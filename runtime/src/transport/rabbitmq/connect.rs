@@ -1,6 +1,11 @@
 //! A connection to the broker: for the publisher, each inbound, and each thing that is asked of it.
 
-use std::{fs, io, ops::Deref, sync::Arc, time::Duration};
+use std::{
+    fs, io, mem,
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use lapin::{
     Channel, Connection, ConnectionProperties,
@@ -26,6 +31,9 @@ pub(super) const GREETING: Duration = Duration::from_secs(10);
 
 /// How long an answer may take on a connection whose heartbeats are there: a broker under load is slow, not away.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long after its end a connection may still be at work on a last delivery.
+const LAST_DELIVERY: Duration = Duration::from_secs(1);
 
 /// Which broker, and what the address says about how to use it.
 #[derive(Debug)]
@@ -56,12 +64,19 @@ impl Broker {
             properties,
         );
         let connection = self.within(GREETING, "connect", connecting).await?;
-        Ok(Connected { connection: Arc::new(connection), runtime: Handle::current() })
+        Ok(Connected { connection: Arc::new(connection), consuming: Mutex::default(), runtime: Handle::current() })
     }
 
     /// A channel of a connection.
     pub(super) async fn channel(&self, connection: &Connection) -> Result<Channel> {
         self.in_time("open a channel", connection.create_channel()).await
+    }
+
+    /// A channel of a connection, for consumers.
+    pub(super) async fn consuming(&self, connection: &Connected) -> Result<Channel> {
+        let channel = self.channel(connection).await?;
+        connection.consuming.lock().unwrap_or_else(PoisonError::into_inner).push(channel.clone());
+        Ok(channel)
     }
 
     /// Waits for an answer, but not for ever.
@@ -144,6 +159,10 @@ impl Broker {
 /// with the deliveries of its queue, if a `basic_consume` on it was dropped before the answer came.
 pub(super) struct Connected {
     connection: Arc<Connection>,
+    /// Channels that have consumers, kept until the connection is gone. If they ended before, a connection that fails while
+    /// a delivery comes in would block two of the client library's threads for ever: one has the channel's state and waits
+    /// for the consumers, one has the consumers and, with the last of them, ends the channel, for which it waits.
+    consuming: Mutex<Vec<Channel>>,
     /// Who drops it may be outside.
     runtime: Handle,
 }
@@ -166,9 +185,17 @@ impl Deref for Connected {
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        if self.connection.status().connected() {
+        let consuming = mem::take(self.consuming.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let connected = self.connection.status().connected();
+        if connected || !consuming.is_empty() {
             let connection = Arc::clone(&self.connection);
-            self.runtime.spawn(async move { connection.close(200, ShortString::default()).await });
+            self.runtime.spawn(async move {
+                if connected {
+                    let _ = connection.close(200, ShortString::default()).await;
+                }
+                tokio::time::sleep(LAST_DELIVERY).await;
+                drop(consuming);
+            });
         }
     }
 }

@@ -112,7 +112,7 @@ impl Session {
             declare::subscription(broker, &connection, subscription, names).await?;
         }
         let queues = declare::existing(broker, &connection, subscription, names).await?;
-        let (control, data) = (broker.channel(&connection).await?, broker.channel(&connection).await?);
+        let (control, data) = (broker.consuming(&connection).await?, broker.consuming(&connection).await?);
         let letters = publish::confirming(broker, &connection).await?;
         let prefetch = (subscription.window / usize::from(queues)).max(PREFETCH.min(subscription.window)).max(1);
         let prefetch = u16::try_from(prefetch).unwrap_or(u16::MAX);

@@ -44,7 +44,7 @@ pub use suite::TransportSuite;
 
 use std::future::Future;
 
-use super::{CASE_LIMIT, block_on};
+use super::run_case;
 
 /// Names of backends that a run leaves out, with commas between them.
 const SKIP: &str = "DOMAIN_EVENTS_SKIP";
@@ -65,12 +65,7 @@ pub fn run_transport<H, F, C>(
         println!("{case} was left out: {SKIP} names {backend}");
         return;
     }
-    block_on(async {
-        let suite = TransportSuite::new(connect().await, case).await;
-        if tokio::time::timeout(CASE_LIMIT, body(suite)).await.is_err() {
-            panic!("{case} did not end within {CASE_LIMIT:?}");
-        }
-    });
+    run_case(case, async { body(TransportSuite::new(connect().await, case).await).await });
 }
 
 /// Whether a list of names has this backend: by its own name, or by the broker's, which is its first word.
