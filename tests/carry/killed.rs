@@ -41,7 +41,7 @@ const WORKER: [&str; 7] = [
 const RELAY: [&str; 3] = ["relay.before:2", "relay.after:1", "relay.after:3"];
 
 /// More than two pages of the relay.
-const MANY: usize = 1_100;
+const MANY: usize = 2_100;
 
 fn everything() -> Vec<String> {
     CARDS.iter().flat_map(|card| CURATORS.iter().map(move |curator| format!("{card} {curator}"))).collect()

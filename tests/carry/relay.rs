@@ -198,6 +198,10 @@ impl Transport for Picky {
     fn discard<'a>(&'a self, handler: &'a str, id: &'a str) -> BoxFuture<'a, domain_events::Result<bool>> {
         self.0.discard(handler, id)
     }
+
+    fn forget<'a>(&'a self, handler: &'a str) -> BoxFuture<'a, domain_events::Result<bool>> {
+        self.0.forget(handler)
+    }
 }
 
 #[tokio::test]

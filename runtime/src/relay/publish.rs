@@ -1,6 +1,6 @@
 //! One turn: read, publish, move the position behind what was confirmed.
 //!
-//! While a page is published, the next one is read, so that neither database nor broker waits for the other. How far it came
+//! While a page is published, the next one is read and encoded, so that neither database nor broker waits for the other. How far it came
 //! is written down after a moment: each write competes with the commits whose events are published. What a process that is
 //! killed has not written down is published again.
 
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// The most events that are published at a time.
-const BATCH: usize = 512;
+const BATCH: usize = 1_024;
 /// Between two tries to reach the store.
 const PAUSE: Duration = Duration::from_millis(500);
 /// Where all of the log is published, what is committed within this time goes together: one page for each commit would cost
@@ -50,6 +50,18 @@ pub(super) struct Desk<S> {
     pub(super) mode: Mode,
     pub(super) source: Option<String>,
     pub(super) context: Arc<Context<S>>,
+}
+
+/// A page, and what is published of it.
+struct Ready {
+    page: Page,
+    encoded: Encoded,
+}
+
+/// As many events as can be encoded, up to one that can't.
+struct Encoded {
+    messages: Vec<Outgoing>,
+    refused: Option<Error>,
 }
 
 /// Where a turn stands.
@@ -73,7 +85,7 @@ impl<S: Store> Desk<S> {
         let mut bell = self.context.bell.listen();
         let mut turn = Turn { lease: claim.lease, link, publisher: None, held_until, reached: Reached::default() };
         let mut position = claim.position;
-        let mut next: Option<Page> = None;
+        let mut next: Option<Ready> = None;
         loop {
             let stopped = *stop.borrow();
             if turn.reached.is_due(stopped) && !self.keep(&mut turn, None, &mut stop).await {
@@ -83,10 +95,10 @@ impl<S: Store> Desk<S> {
                 return Ended::Stopped;
             }
             bell.clear();
-            let page = match next.take() {
-                Some(page) => page,
+            let Ready { page, encoded } = match next.take() {
+                Some(ready) => ready,
                 None => match self.context.store.read(&position, BATCH).await {
-                    Ok(page) => page,
+                    Ok(page) => self.ready(page),
                     Err(error) => {
                         tracing::warn!(relay = %turn.lease.subscription, %error, "can't read the log; trying again");
                         idle(PAUSE, &mut stop).await;
@@ -110,11 +122,14 @@ impl<S: Store> Desk<S> {
                 continue;
             }
             let end = page.end.clone();
-            let ahead = async { if page.more { self.context.store.read(&end, BATCH).await.ok() } else { None } };
-            let (published, ahead) = tokio::join!(self.publish_page(&mut turn, &page, &mut stop), ahead);
+            let ahead = async {
+                let read = if page.more { self.context.store.read(&end, BATCH).await.ok() } else { None };
+                read.filter(|ahead| !ahead.events.is_empty()).map(|ahead| self.ready(ahead))
+            };
+            let (published, ahead) = tokio::join!(self.publish_page(&mut turn, &page, encoded, &mut stop), ahead);
             match published {
                 Ok(true) => {
-                    (position, next) = (page.end, ahead.filter(|ahead| !ahead.events.is_empty()));
+                    (position, next) = (page.end, ahead);
                     if !page.more {
                         idle(LULL, &mut stop).await;
                     }
@@ -130,9 +145,10 @@ impl<S: Store> Desk<S> {
         &self,
         turn: &mut Turn<'_>,
         page: &Page,
+        encoded: Encoded,
         stop: &mut watch::Receiver<bool>,
     ) -> std::result::Result<bool, Option<Position>> {
-        let mut reached = None;
+        let (mut reached, mut encoded) = (None, Some(encoded));
         let mut done = 0;
         while done < page.events.len() {
             if Instant::now() >= *turn.held_until.borrow() {
@@ -141,7 +157,7 @@ impl<S: Store> Desk<S> {
             if turn.publisher.is_none() && !self.connect(turn, stop).await {
                 return Err(reached);
             }
-            let (messages, refused) = self.encode(&page.events[done..]);
+            let Encoded { messages, refused } = encoded.take().unwrap_or_else(|| self.encode(&page.events[done..]));
             fault::point("relay.before");
             let sent = match &mut turn.publisher {
                 Some(publisher) if !messages.is_empty() => publisher.publish(&messages).await,
@@ -197,16 +213,19 @@ impl<S: Store> Desk<S> {
         Ok(true)
     }
 
-    /// As many of these events as can be encoded, up to one that can't.
-    fn encode(&self, events: &[Envelope]) -> (Vec<Outgoing>, Option<Error>) {
+    fn ready(&self, page: Page) -> Ready {
+        Ready { encoded: self.encode(&page.events), page }
+    }
+
+    fn encode(&self, events: &[Envelope]) -> Encoded {
         let mut messages = Vec::with_capacity(events.len());
         for envelope in events {
             match message::encode(envelope, self.source_of(envelope), self.mode) {
                 Ok(message) => messages.push(message),
-                Err(error) => return (messages, Some(error)),
+                Err(error) => return Encoded { messages, refused: Some(error) },
             }
         }
-        (messages, None)
+        Encoded { messages, refused: None }
     }
 
     fn source_of(&self, envelope: &Envelope) -> &str {

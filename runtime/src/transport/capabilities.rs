@@ -44,6 +44,8 @@ pub struct Capabilities {
     pub deduplicates: bool,
     /// What is given up on is kept on the broker, with the reason.
     pub dead_letters: bool,
+    /// What belongs to a handler can be [removed](super::Transport::forget).
+    pub forgets: bool,
     /// The broker can be reached by other processes.
     pub several_processes: bool,
     /// The most bytes of a message that the broker takes with its default settings, if less than 16 MiB.
@@ -67,6 +69,7 @@ impl Capabilities {
             counts: false,
             deduplicates: false,
             dead_letters: false,
+            forgets: false,
             several_processes: false,
             message_bytes: None,
         }

@@ -32,7 +32,7 @@ pub use url::{Scheme, connect};
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use record::{DeadMessage, Delivery, Outgoing, Settlement, Subscription, Unconfirmed};
 
 /// A future in a box, as the methods here return it.
@@ -71,6 +71,23 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
 
     /// Removes a dead letter for good; `false` if there is none with this id.
     fn discard<'a>(&'a self, handler: &'a str, id: &'a str) -> BoxFuture<'a, Result<bool>>;
+
+    /// Removes what the broker keeps of a handler that is gone from the code: its place, what it has not taken in, and its
+    /// dead letters. Until then the broker goes on keeping for it. `false` if there is nothing of it. A handler of that name
+    /// that comes later is a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`](crate::ErrorKind::Refused) while a process takes in for it; one that died counts until its lease or its
+    /// connection is over. [`Configuration`](crate::ErrorKind::Configuration) where the broker can't do it.
+    fn forget<'a>(&'a self, handler: &'a str) -> BoxFuture<'a, Result<bool>>;
+}
+
+/// The refusal to forget a handler that somebody takes in for.
+fn taken_in(handler: &str, place: &str, who: &str) -> Error {
+    let message =
+        format!("`{handler}` can't be forgotten at {place}: {who} takes in for it; stop all of its processes first");
+    Error::new(ErrorKind::Refused, message)
 }
 
 /// A connected way in. After an error it is dropped and a new one made.

@@ -2,20 +2,20 @@
 //! time to time, which always works.
 //!
 //! `NOTIFY` is never sent in the application's transaction: there it takes a lock that lets one commit of the whole
-//! database through at a time. It is sent after the commit, on another connection, once for all commits of a few
-//! milliseconds.
+//! database through at a time. It is sent after the commit, on another connection: at once after a pause, else once for
+//! all commits of a few milliseconds.
 
 use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use sqlx::{
-    Row,
+    PgPool, Row,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 use tokio::{sync::Notify, task::JoinHandle};
@@ -26,8 +26,8 @@ use crate::error::Result;
 /// The longest pause between two questions: a change is to be noticed within 250 ms.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// Commits of this stretch are told to others together.
-const GATHER: Duration = Duration::from_millis(3);
+/// Others are told of a commit at once, and of those that follow within this time together.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Between two tries to listen.
 const RECONNECT: Duration = Duration::from_secs(1);
@@ -50,8 +50,8 @@ const TELL: &str = "SELECT set_config('synchronous_commit', 'off', true), pg_not
 pub(super) struct Wake {
     /// Rung at a commit in this process, and when another one was heard of.
     rung: Arc<Notify>,
-    /// A message to others is about to be sent.
-    telling: Arc<AtomicBool>,
+    /// How many commits others were not told of; while there are any, somebody is at it.
+    untold: Arc<AtomicUsize>,
     /// What callers of `changed` know, under the number they were given.
     states: Mutex<(i64, VecDeque<(i64, State)>)>,
     listener: Mutex<Option<Listening>>,
@@ -84,7 +84,7 @@ impl Wake {
         }
         Self {
             rung: Arc::default(),
-            telling: Arc::default(),
+            untold: Arc::default(),
             states: Mutex::default(),
             listener: Mutex::default(),
             channel: channel.into(),
@@ -119,6 +119,19 @@ impl Wake {
     }
 }
 
+/// Tells others of commits until there are none any more.
+async fn tell(pool: PgPool, untold: Arc<AtomicUsize>, channel: String) {
+    let mut told = 0;
+    while untold.fetch_sub(told, Ordering::SeqCst) > told {
+        // A commit from here on is told by the next message.
+        told = untold.load(Ordering::SeqCst);
+        if let Err(error) = sqlx::query(TELL).bind(&channel).execute(&pool).await {
+            tracing::debug!(%error, "can't tell other processes of a commit; they find it by polling");
+        }
+        tokio::time::sleep(GATHER).await;
+    }
+}
+
 async fn listen(connect: PgConnectOptions, channel: Arc<str>, rung: Arc<Notify>) {
     loop {
         if let Err(error) = listen_once(&connect, &channel, &rung).await {
@@ -141,23 +154,14 @@ async fn listen_once(connect: &PgConnectOptions, channel: &str, rung: &Notify) -
 }
 
 impl PostgresStore {
-    /// Says that something was committed: to this process at once, to others a moment later.
+    /// Says that something was committed: to this process at once, to others by a message that many commits share.
     pub(super) fn announce(&self) {
         let wake = &self.shared.wake;
         wake.rung.notify_waiters();
-        if !self.shared.options.notifies() || wake.telling.swap(true, Ordering::SeqCst) {
-            return;
+        if self.shared.options.notifies() && wake.untold.fetch_add(1, Ordering::SeqCst) == 0 {
+            let (pool, untold, channel) = (self.shared.own.clone(), Arc::clone(&wake.untold), wake.channel.to_string());
+            tokio::spawn(tell(pool, untold, channel));
         }
-        let (pool, telling, channel) = (self.shared.own.clone(), Arc::clone(&wake.telling), Arc::clone(&wake.channel));
-        tokio::spawn(async move {
-            tokio::time::sleep(GATHER).await;
-            // A commit from here on is told by the next message.
-            telling.store(false, Ordering::SeqCst);
-            let told = sqlx::query(TELL).bind(channel.to_string()).execute(&pool).await;
-            if let Err(error) = told {
-                tracing::debug!(%error, "can't tell other processes of a commit; they find it by polling");
-            }
-        });
     }
 
     pub(super) async fn await_change(&self, seen: &mut i64) -> Result<()> {

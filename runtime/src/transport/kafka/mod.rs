@@ -45,6 +45,7 @@
 //! - A delivery that is returned comes to the same process again until it closes: a partition has one owner.
 
 mod dead_letter;
+mod forget;
 mod held;
 mod inbound;
 mod names;
@@ -98,6 +99,7 @@ impl Transport for Kafka {
             shares: true,
             counts: true,
             dead_letters: true,
+            forgets: true,
             several_processes: true,
             message_bytes: Some(1_000_000),
             ..Capabilities::none("kafka")
@@ -162,5 +164,12 @@ impl Transport for Kafka {
 
     fn discard<'a>(&'a self, handler: &'a str, id: &'a str) -> BoxFuture<'a, Result<bool>> {
         Box::pin(async move { dead_letter::discard(&self.settings, &self.names(handler)?, id).await })
+    }
+
+    fn forget<'a>(&'a self, handler: &'a str) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let (names, settings, handler) = (self.names(handler)?, self.settings.clone(), handler.to_owned());
+            blocking(move || forget::all(&settings, &names, &handler)).await
+        })
     }
 }

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// So many messages are on the way at a time, at most.
-const WINDOW: usize = 512;
+const WINDOW: usize = 1_024;
 
 /// And so many bytes: far below what librdkafka's queue holds.
 const WINDOW_BYTES: usize = 64 << 20;

@@ -60,8 +60,7 @@ impl Inquirer {
         let settings = &self.settings;
         let doing = format!("making the topic `{topic}`");
         let client = |error| voice::failure("making a client", &settings.shown, &error, None);
-        let admin: AdminClient<Voice> =
-            AdminClient::from_config_and_context(&settings.inquirer(None), Voice::default()).map_err(client)?;
+        let admin = self.admin()?;
         let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(settings.replication));
         new.config.extend(config);
         let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
@@ -87,6 +86,12 @@ impl Inquirer {
             }
             Err(error) => Err(voice::failure(&doing, &settings.shown, &error, admin.inner().context().take())),
         }
+    }
+
+    /// A client that changes things.
+    pub(super) fn admin(&self) -> Result<AdminClient<Voice>> {
+        AdminClient::from_config_and_context(&self.settings.inquirer(None), Voice::default())
+            .map_err(|error| voice::failure("making a client", &self.settings.shown, &error, None))
     }
 
     /// Waits until all brokers know a topic that was just made.

@@ -108,6 +108,7 @@ impl Transport for MemoryTransport {
             holds: true,
             counts: true,
             dead_letters: true,
+            forgets: true,
             ..Capabilities::none("memory")
         }
     }
@@ -157,6 +158,10 @@ impl Transport for MemoryTransport {
 
     fn discard<'a>(&'a self, handler: &'a str, id: &'a str) -> BoxFuture<'a, Result<bool>> {
         Box::pin(async move { Ok(self.0.reached()?.queue(handler).is_some_and(|queue| queue.discard(id))) })
+    }
+
+    fn forget<'a>(&'a self, handler: &'a str) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move { self.0.reached()?.forget(handler) })
     }
 }
 

@@ -133,6 +133,10 @@ impl Queue {
         }
     }
 
+    pub(super) fn is_taken(&self) -> bool {
+        !self.members.is_empty()
+    }
+
     pub(super) fn join(&mut self, member: Member) {
         self.members.insert(member, false);
         self.assign();

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    transport::record::{Incoming, Outgoing, Subscription},
+    transport::{
+        record::{Incoming, Outgoing, Subscription},
+        taken_in,
+    },
 };
 
 /// What is kept for new subscriptions: so many messages, and so many bytes of them, at most.
@@ -48,6 +51,14 @@ impl State {
             self.history.iter().for_each(|stored| queue.offer(stored));
         }
         self.queues.insert(Arc::clone(&subscription.handler), queue);
+    }
+
+    /// Removes a handler's queue, unless somebody takes from it; `false` if there is none.
+    pub(super) fn forget(&mut self, handler: &str) -> Result<bool> {
+        if self.queues.get(handler).is_some_and(Queue::is_taken) {
+            return Err(taken_in(handler, "the memory", "this process"));
+        }
+        Ok(self.queues.remove(handler).is_some())
     }
 
     /// One more that takes from a handler's queue.

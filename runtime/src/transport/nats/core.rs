@@ -88,6 +88,10 @@ impl Transport for Core {
     fn discard<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<bool>> {
         Box::pin(async { Ok(false) })
     }
+
+    fn forget<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async { Ok(false) })
+    }
 }
 
 struct CorePublisher {

@@ -102,6 +102,12 @@ impl<'a> DeadLetters<'a> {
         self.stream.delete_message(letter.sequence).await.map_err(|error| self.trouble(error))
     }
 
+    /// Removes all of them; how many there were.
+    pub(super) async fn discard_all(&self) -> Result<u64> {
+        let purged = self.stream.purge().filter(self.subject.clone()).await;
+        purged.map(|purged| purged.purged).map_err(|error| self.trouble(error))
+    }
+
     async fn letter(&self, id: &str) -> Result<Option<StreamMessage>> {
         let Ok(sequence) = id.parse::<u64>() else { return Ok(None) };
         if sequence == 0 {

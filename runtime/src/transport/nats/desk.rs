@@ -11,7 +11,7 @@ use foldhash::HashMap;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::{
-    super::record::{Incoming, Tag},
+    super::record::{Delivery, Incoming, Tag},
     ledger::Position,
 };
 
@@ -63,6 +63,11 @@ impl Held {
 
     fn floor(&self) -> u64 {
         self.held.first().map_or(self.last, |first| first - 1)
+    }
+
+    fn deaths_since(&self, sequence: u64) -> u32 {
+        let deaths = self.deaths.iter().filter(|last| **last >= sequence).count();
+        u32::try_from(deaths).unwrap_or(u32::MAX)
     }
 
     /// Takes note of what the consumer has delivered; whether so much waits now that it should not be more.
@@ -138,21 +143,20 @@ impl Desk {
         held.held.difference(&held.out).copied().collect()
     }
 
-    /// A message was delivered by the server; `false` if it is here already, or the shard is not ours any more.
-    pub(super) fn pulled(&self, shard: u16, generation: u64, sequence: u64, reply: Option<Subject>) -> bool {
+    /// A message was delivered by the server: how many owners of the shard have died since it first was. `None` if it is
+    /// here already, or the shard is not ours any more.
+    pub(super) fn pulled(&self, shard: u16, generation: u64, sequence: u64, reply: Option<Subject>) -> Option<u32> {
         let mut state = self.state();
-        let Some(held) = state.shards.get_mut(&shard).filter(|held| held.generation == generation) else {
-            return false;
-        };
+        let held = state.shards.get_mut(&shard).filter(|held| held.generation == generation)?;
         if sequence <= held.last {
-            return false;
+            return None;
         }
         let overdue = held.delivered(sequence, reply);
-        let fresh = held.held.insert(sequence);
+        let deaths = held.held.insert(sequence).then(|| held.deaths_since(sequence));
         if overdue {
             self.changed.notify_one();
         }
-        fresh
+        deaths
     }
 
     /// A message that is not for this handler. Returns where to acknowledge it and those before it, if that is worth it.
@@ -171,12 +175,6 @@ impl Desk {
         if held.unacknowledged.len() < WORTH { None } else { held.acknowledge(WORTH) }
     }
 
-    /// Where to acknowledge what is settled of these shards.
-    pub(super) fn acknowledge(&self, shards: &BTreeSet<u16>) -> Vec<Subject> {
-        let mut state = self.state();
-        shards.iter().filter_map(|shard| state.shards.get_mut(shard)?.acknowledge(1)).collect()
-    }
-
     /// The same for all shards.
     pub(super) fn acknowledge_all(&self) -> Vec<Subject> {
         self.state().shards.values_mut().filter_map(|held| held.acknowledge(1)).collect()
@@ -192,23 +190,23 @@ impl Desk {
 
     /// How many owners of the shard have died since the message was first delivered.
     pub(super) fn deaths_since(&self, shard: u16, sequence: u64) -> u32 {
-        let state = self.state();
-        let deaths =
-            state.shards.get(&shard).map_or(0, |held| held.deaths.iter().filter(|last| **last >= sequence).count());
-        u32::try_from(deaths).unwrap_or(u32::MAX)
+        self.state().shards.get(&shard).map_or(0, |held| held.deaths_since(sequence))
     }
 
-    /// Hands a message out under this tag; `false` if its shard is read anew or leaving.
-    pub(super) fn hand_out(&self, tag: Tag, item: Item) -> bool {
+    /// Hands messages out under these tags; not those whose shard is read anew or leaving.
+    pub(super) fn hand_out(&self, items: impl IntoIterator<Item = (Tag, Item)>) -> Vec<Delivery> {
         let mut state = self.state();
-        let ours = state.shards.get_mut(&item.shard);
-        let Some(held) = ours.filter(|held| held.generation == item.generation && !held.leaving) else { return false };
-        if !held.held.contains(&item.sequence) || !held.out.insert(item.sequence) {
-            return false;
-        }
-        let ticket = Ticket { shard: item.shard, sequence: item.sequence, _permit: item.permit };
-        state.tickets.insert(tag.0, ticket);
-        true
+        let State { shards, tickets } = &mut *state;
+        let handed = items.into_iter().filter_map(|(tag, item)| {
+            let ours = shards.get_mut(&item.shard);
+            let held = ours.filter(|held| held.generation == item.generation && !held.leaving)?;
+            if !held.held.contains(&item.sequence) || !held.out.insert(item.sequence) {
+                return None;
+            }
+            tickets.insert(tag.0, Ticket { shard: item.shard, sequence: item.sequence, _permit: item.permit });
+            Some(Delivery { tag, message: item.message, redelivered: item.redelivered })
+        });
+        handed.collect()
     }
 
     /// The shard and sequence behind a tag, if it still means something.
@@ -216,24 +214,29 @@ impl Desk {
         self.state().tickets.get(&tag.0).map(|ticket| (ticket.shard, ticket.sequence))
     }
 
-    /// It is settled; returns its shard.
-    pub(super) fn settle(&self, tag: Tag) -> Option<u16> {
-        self.back(tag, |held, sequence| {
-            held.held.remove(&sequence);
-            held.leaving && held.out.is_empty()
-        })
+    /// They are settled: where to acknowledge those before which nothing is unsettled.
+    pub(super) fn settle(&self, tags: impl IntoIterator<Item = Tag>) -> Vec<Subject> {
+        let mut state = self.state();
+        let settling = tags.into_iter().filter_map(|tag| {
+            self.back(&mut state, tag, |held, sequence| {
+                held.held.remove(&sequence);
+                held.leaving && held.out.is_empty()
+            })
+        });
+        let shards: BTreeSet<u16> = settling.collect();
+        shards.iter().filter_map(|shard| state.shards.get_mut(shard)?.acknowledge(1)).collect()
     }
 
     /// It was not tried.
     pub(super) fn give_back(&self, tag: Tag) {
-        self.back(tag, |held, _| {
+        self.back(&mut self.state(), tag, |held, _| {
             held.returned = true;
             true
         });
     }
 
-    fn back(&self, tag: Tag, what: impl FnOnce(&mut Held, u64) -> bool) -> Option<u16> {
-        let mut state = self.state();
+    /// Out of the consumer's hands; returns its shard.
+    fn back(&self, state: &mut State, tag: Tag, what: impl FnOnce(&mut Held, u64) -> bool) -> Option<u16> {
         let ticket = state.tickets.remove(&tag.0)?;
         if let Some(held) = state.shards.get_mut(&ticket.shard) {
             held.out.remove(&ticket.sequence);
@@ -297,18 +300,15 @@ mod tests {
         assert_eq!(desk.begin(3, 1, &Position { last: 9, held: vec![7] }, Vec::new()), [7]);
         let reply = |sequence: u64| Some(Subject::from(format!("ack.{sequence}")));
         for sequence in [10, 11, 12, 14] {
-            assert!(desk.pulled(3, 1, sequence, reply(sequence)));
+            assert_eq!(desk.pulled(3, 1, sequence, reply(sequence)), Some(0));
         }
         assert_eq!(desk.passed_over(3, 1, 15, reply(15)), None, "not worth it");
         for sequence in [10, 11, 12, 14] {
             let permit = Arc::clone(&permits).try_acquire_owned().expect("a permit");
             let item = Item { shard: 3, generation: 1, sequence, redelivered: 0, message: Arc::default(), permit };
-            assert!(desk.hand_out(Tag(sequence), item));
+            assert_eq!(desk.hand_out([(Tag(sequence), item)]).len(), 1);
         }
-        let settle = |sequence| {
-            let shard = desk.settle(Tag(sequence)).expect("it was handed out");
-            desk.acknowledge(&BTreeSet::from([shard])).iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
+        let settle = |sequence| desk.settle([Tag(sequence)]).iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(settle(11), [""; 0]);
         assert_eq!(settle(10), ["ack.11"]);
         assert_eq!(settle(14), [""; 0]);
@@ -321,7 +321,7 @@ mod tests {
         let desk = Desk::default();
         assert!(desk.begin(0, 1, &Position::default(), Vec::new()).is_empty());
         let reply = || Some(Subject::from_static("ack"));
-        assert!(desk.pulled(0, 1, 1, reply()));
+        assert!(desk.pulled(0, 1, 1, reply()).is_some());
         let overdue = || desk.standings()[0].overdue;
         for sequence in 2..=MANY as u64 {
             assert!(!overdue(), "at {sequence}");
@@ -343,16 +343,16 @@ mod tests {
         assert!(desk.stop(0, 1).is_none(), "not held");
         desk.begin(0, 1, &Position::default(), Vec::new());
         for sequence in 1..=4 {
-            assert!(desk.pulled(0, 1, sequence, None));
+            assert!(desk.pulled(0, 1, sequence, None).is_some());
         }
-        assert!(desk.hand_out(Tag(1), item(1, 1)) && desk.hand_out(Tag(2), item(2, 1)));
+        assert_eq!(desk.hand_out([(Tag(1), item(1, 1)), (Tag(2), item(2, 1))]).len(), 2);
         let position = desk.stop(0, 2).expect("it is held");
         assert_eq!(position, Position { last: 4, held: vec![1, 2, 3, 4] });
-        assert!(!desk.pulled(0, 1, 5, None), "the old reading");
-        assert!(!desk.hand_out(Tag(3), item(3, 1)), "what it brought and nobody has");
-        assert_eq!(desk.settle(Tag(1)), Some(0));
+        assert_eq!(desk.pulled(0, 1, 5, None), None, "the old reading");
+        assert!(desk.hand_out([(Tag(3), item(3, 1))]).is_empty(), "what it brought and nobody has");
+        assert!(desk.settle([Tag(1)]).is_empty(), "nowhere to tell it");
         assert_eq!(desk.begin(0, 2, &position, Vec::new()), [3, 4], "the second one is in somebody's hands");
         assert_eq!(desk.standings()[0].position, Position { last: 4, held: vec![2, 3, 4] });
-        assert!(desk.pulled(0, 2, 5, None));
+        assert!(desk.pulled(0, 2, 5, None).is_some());
     }
 }

@@ -58,7 +58,8 @@ pub(super) fn incoming(subject: &Subject, headers: Option<&HeaderMap>, body: &[u
     let Some(headers) = headers else { return incoming };
     let mut data_content_type = None;
     for (name, values) in headers.iter() {
-        let (name, Some(value)) = (name.to_string().to_ascii_lowercase(), values.first()) else { continue };
+        let name: &str = name.as_ref();
+        let (name, Some(value)) = (name.to_ascii_lowercase(), values.first()) else { continue };
         match (&*name, name.strip_prefix("ce-")) {
             ("content-type", _) => incoming.content_type = Some(value.to_string()),
             (TRACEPARENT, _) => incoming.traceparent = Some(decoded(value.as_str())),

@@ -2,7 +2,7 @@
 //! lost. The consumer uses it.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -137,22 +137,15 @@ impl JetStreamInbound {
             let mut items = Vec::new();
             // Nothing between here and the return waits: a call that is dropped has taken nothing out.
             let count = session.items.lock().await.recv_many(&mut items, max.max(1)).await;
-            let mut deliveries = Vec::with_capacity(count);
-            for item in items {
-                match item {
-                    Ok(item) => {
-                        let tag = Tag(self.tags.fetch_add(1, Ordering::Relaxed));
-                        let (message, redelivered) = (item.message.clone(), item.redelivered);
-                        if session.room.desk.hand_out(tag, item) {
-                            deliveries.push(Delivery { tag, message, redelivered });
-                        }
-                    }
-                    Err(error) => {
-                        self.lose(&session);
-                        return Err(error);
-                    }
+            let items: Vec<_> = match items.into_iter().collect::<Result<_>>() {
+                Ok(items) => items,
+                Err(error) => {
+                    self.lose(&session);
+                    return Err(error);
                 }
-            }
+            };
+            let tagged = items.into_iter().map(|item| (Tag(self.tags.fetch_add(1, Ordering::Relaxed)), item));
+            let deliveries = session.room.desk.hand_out(tagged);
             if !deliveries.is_empty() {
                 return Ok(deliveries);
             }
@@ -196,8 +189,7 @@ impl JetStreamInbound {
             )
             .await?;
         }
-        let shards: BTreeSet<_> = done.into_iter().filter_map(|tag| room.desk.settle(tag)).collect();
-        room.acknowledge(room.desk.acknowledge(&shards)).await
+        room.acknowledge(room.desk.settle(done)).await
     }
 
     async fn left(&self) -> Result<()> {

@@ -100,6 +100,12 @@ impl Book {
         Ok(true)
     }
 
+    /// Removes it.
+    pub(super) async fn remove(&self, options: &Options) -> Result<()> {
+        let removed = self.store.purge(&self.key).await;
+        removed.map_err(|error| unavailable(options, "a handler's document can't be removed", error))
+    }
+
     /// Changes it; `change` is asked again, on what is there then, whenever somebody else was faster. Writes nothing where
     /// nothing changes.
     pub(super) async fn change<T>(

@@ -93,6 +93,7 @@ impl Transport for JetStream {
             counts: true,
             deduplicates: true,
             dead_letters: true,
+            forgets: true,
             several_processes: true,
             message_bytes: Some(1_048_576 - publish::SPARE),
             ..Capabilities::none("nats")
@@ -145,6 +146,13 @@ impl Transport for JetStream {
         Box::pin(async move {
             let client = connect(&self.options).await?;
             DeadLetters::open(&client, &self.options, handler).await?.discard(id).await
+        })
+    }
+
+    fn forget<'a>(&'a self, handler: &'a str) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let client = connect(&self.options).await?;
+            subscription::forget(&client, &self.options, handler).await
         })
     }
 }

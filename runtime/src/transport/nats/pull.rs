@@ -15,7 +15,7 @@ use async_nats::{
         stream::Stream,
     },
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 
 /// A request that finds nothing for so long is made anew.
 const EXPIRES: Duration = Duration::from_secs(30);
@@ -78,7 +78,12 @@ impl Pull {
             if self.asked <= self.batch / 2 {
                 self.ask().await?;
             }
-            let Ok(message) = tokio::time::timeout(LOOK, self.messages.next()).await else {
+            // Without a timer, where one is here.
+            let here = self.messages.next().now_or_never().map(Ok);
+            let Ok(message) = (match here {
+                Some(message) => message,
+                None => tokio::time::timeout(LOOK, self.messages.next()).await,
+            }) else {
                 silent += LOOK;
                 if silent >= 2 * HEARTBEAT {
                     return Err(format!("the server has said nothing for {silent:?}"));

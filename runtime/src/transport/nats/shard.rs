@@ -9,7 +9,7 @@ use async_nats::{
         self, Context, ErrorCode, Message,
         consumer::{AckPolicy, Consumer, DeliverPolicy, pull},
         context::ConsumerInfoErrorKind,
-        stream::{ConsumerErrorKind, Stream},
+        stream::{ConsumerError, ConsumerErrorKind, Stream},
     },
 };
 use futures_util::{StreamExt, future::join_all, stream};
@@ -125,7 +125,8 @@ impl Room {
             match message {
                 Some(message) => {
                     let incoming = headers::incoming(&message.subject, Some(&message.headers), &message.payload);
-                    self.pass_on(shard, generation, sequence, incoming).await?;
+                    let redelivered = self.desk.deaths_since(shard, sequence);
+                    self.pass_on(shard, generation, sequence, redelivered, incoming).await?;
                 }
                 None => self.desk.skipped(shard, generation, sequence),
             }
@@ -134,27 +135,23 @@ impl Room {
         let batch = (self.window / usize::from(self.shards)).clamp(1, 256);
         let begun = Pull::begin(&self.client, &self.stream, &consumer, batch).await;
         let mut messages = begun.map_err(|error| self.trouble("nothing can be asked for", error))?;
-        let mut expected = 1;
+        let (mut expected, mut context) = (1, self.jetstream.clone());
         loop {
             let message = messages.next().await.map_err(|error| self.trouble("the deliveries stopped", error))?;
-            let message = Message { message, context: self.jetstream.clone() };
+            let message = Message { message, context };
             self.delivered(shard, generation, &message, &mut expected).await?;
+            // A clone of it for each message would cost more than reading its headers.
+            context = message.context;
         }
     }
 
     /// From here on whoever held the shard before gets nothing, and what it acknowledges counts for nothing.
     async fn remove_older(&self, shard: u16, generation: u64) -> Result<()> {
-        let names =
-            (generation.saturating_sub(GENERATIONS)..generation).map(|old| names::consumer(&self.handler, shard, old));
-        let removed = names.map(|name| async move { self.stream.delete_consumer(&name).await });
-        for removed in join_all(removed).await {
-            match removed {
-                Ok(_) => {}
-                Err(error) if matches!(error.kind(), ConsumerErrorKind::JetStream(error) if is_unknown(&error)) => {}
-                Err(error) => return Err(self.trouble("an old consumer can't be removed", error)),
-            }
-        }
-        Ok(())
+        let removed = match generation.checked_sub(1) {
+            Some(last) => remove_up_to(&self.stream, &self.handler, shard, last).await,
+            None => Ok(()),
+        };
+        removed.map_err(|error| self.trouble("an old consumer can't be removed", error))
     }
 
     async fn delivered(&self, shard: u16, generation: u64, message: &Message, expected: &mut u64) -> Result<()> {
@@ -167,11 +164,11 @@ impl Room {
         if !self.takes(&message.subject, message.headers.as_ref()) {
             return self.acknowledge(self.desk.passed_over(shard, generation, sequence, message.reply.clone())).await;
         }
-        if !self.desk.pulled(shard, generation, sequence, message.reply.clone()) {
+        let Some(redelivered) = self.desk.pulled(shard, generation, sequence, message.reply.clone()) else {
             return Ok(());
-        }
+        };
         let incoming = headers::incoming(&message.subject, message.headers.as_ref(), &message.payload);
-        self.pass_on(shard, generation, sequence, incoming).await
+        self.pass_on(shard, generation, sequence, redelivered, incoming).await
     }
 
     fn takes(&self, subject: &str, headers: Option<&HeaderMap>) -> bool {
@@ -184,9 +181,9 @@ impl Room {
         shard: u16,
         generation: u64,
         sequence: u64,
+        redelivered: u32,
         message: super::super::record::Incoming,
     ) -> Result<()> {
-        let redelivered = self.desk.deaths_since(shard, sequence);
         // Closed with the connection's end, as the channel is.
         let permit = self.permits.clone().acquire_owned().await;
         let permit = permit.map_err(|error| self.trouble("it was closed", error))?;
@@ -232,6 +229,26 @@ impl Room {
         let made = self.stream.create_consumer(config).await;
         made.map_err(|error| self.trouble("a consumer can't be made", error))
     }
+}
+
+/// Removes the consumers of a shard up to this generation, as far back as there may be any.
+pub(super) async fn remove_up_to(
+    stream: &Stream,
+    handler: &str,
+    shard: u16,
+    generation: u64,
+) -> std::result::Result<(), ConsumerError> {
+    let generations = (generation + 1).saturating_sub(GENERATIONS)..=generation;
+    let names = generations.map(|old| names::consumer(handler, shard, old));
+    let removed = names.map(|name| async move { stream.delete_consumer(&name).await });
+    for removed in join_all(removed).await {
+        match removed {
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ConsumerErrorKind::JetStream(error) if is_unknown(&error)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn is_missing(kind: &ConsumerInfoErrorKind) -> bool {

@@ -8,12 +8,13 @@ use async_nats::{
 };
 
 use super::{
-    super::record::Subscription,
+    super::{record::Subscription, taken_in},
     connect::unavailable,
+    dead_letter::DeadLetters,
     ledger::{Book, Ledger, Position, Shard},
     names,
     options::Options,
-    stream,
+    shard, stream,
 };
 use crate::error::Result;
 
@@ -67,6 +68,36 @@ pub(super) async fn ensure(client: &Client, options: &Options, subscription: &Su
         book.read(options).await?;
     }
     Ok(())
+}
+
+/// Removes what the server has of a handler; `false` if it has nothing. The document goes last, so that one who is cut off in
+/// between can do it again.
+pub(super) async fn forget(client: &Client, options: &Options, handler: &str) -> Result<bool> {
+    let jetstream = stream::jetstream(client);
+    let (stream, _) = stream::events(&jetstream, options).await?;
+    let book = Book::open(stream::handlers(&jetstream, options).await?, options, handler).await?;
+    if let Some(book) = &book {
+        let mut later = book.clone();
+        // A process that lives gives signs of life; one that died leaves its name.
+        if !book.ledger.nodes.is_empty() {
+            tokio::time::sleep(options.lease).await;
+            later.read(options).await?;
+        }
+        let beat = |node: &String| book.ledger.nodes.get(node).map(|node| node.beat);
+        if let Some((node, _)) = later.ledger.nodes.iter().find(|(node, state)| beat(node) != Some(state.beat)) {
+            return Err(taken_in(handler, options.address.shown(), &format!("the process `{node}`")));
+        }
+        let generations = later.ledger.shards.iter().map(|shard| shard.generation);
+        for (shard, generation) in (0..).zip(generations) {
+            shard::remove_up_to(&stream, handler, shard, generation)
+                .await
+                .map_err(|error| unavailable(options, &format!("`{handler}`: a consumer can't be removed"), error))?;
+        }
+    }
+    let letters = DeadLetters::open(client, options, handler).await?.discard_all().await?;
+    let Some(book) = book else { return Ok(letters > 0) };
+    book.remove(options).await?;
+    Ok(true)
 }
 
 fn events_of(subscription: &Subscription) -> Vec<String> {

@@ -72,12 +72,17 @@ async fn all_exist(
     Ok(true)
 }
 
-/// The answer to a question for something that may not exist.
+/// Whether something is there.
 pub(super) async fn exists<T>(broker: &Broker, asking: impl Future<Output = lapin::Result<T>>) -> Result<bool> {
+    found(broker, asking).await.map(|found| found.is_some())
+}
+
+/// The answer to a question for something that may not exist.
+pub(super) async fn found<T>(broker: &Broker, asking: impl Future<Output = lapin::Result<T>>) -> Result<Option<T>> {
     const DOING: &str = "look for what belongs to the handler";
     match tokio::time::timeout(PATIENCE, asking).await {
-        Ok(Ok(_)) => Ok(true),
-        Ok(Err(error)) if is_not_found(&error) => Ok(false),
+        Ok(Ok(found)) => Ok(Some(found)),
+        Ok(Err(error)) if is_not_found(&error) => Ok(None),
         Ok(Err(error)) => Err(broker.failed(DOING, &error)),
         Err(_) => Err(broker.silent(DOING)),
     }

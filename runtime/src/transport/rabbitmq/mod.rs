@@ -57,6 +57,7 @@
 //! - RabbitMQ 3.10 notes which quorum queues a node has up to seconds after it has made one. A broker that is killed before
 //!   loses what was published to the queue, and the queue has no leader from then on: delete it, so that it is made anew.
 //! - The same event published twice is delivered twice.
+//! - The queues of a handler that no longer exists fill, until it is [forgotten](super::Transport::forget).
 //! - What was settled behind something that was not is told to the broker within 20 ms, with what else is settled by then: of
 //!   a process that dies before, it comes again.
 //! - `ensure` by an older release takes the handler's bindings back to that release's events.
@@ -67,6 +68,7 @@ mod connect;
 mod dead_letter;
 mod declare;
 mod error;
+mod forget;
 mod inbound;
 mod ledger;
 mod lock;
@@ -147,6 +149,7 @@ impl Transport for RabbitMq {
             holds: true,
             counts: self.broker.queue == QueueKind::Quorum,
             dead_letters: true,
+            forgets: true,
             several_processes: true,
             ..Capabilities::none("amqp")
         }
@@ -197,5 +200,15 @@ impl Transport for RabbitMq {
 
     fn discard<'a>(&'a self, handler: &'a str, id: &'a str) -> BoxFuture<'a, Result<bool>> {
         Box::pin(self.take_out(handler, id, false))
+    }
+
+    fn forget<'a>(&'a self, handler: &'a str) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let names = self.names(handler)?;
+            let connection = self.broker.connect(handler).await?;
+            let outcome = forget::all(&self.broker, &connection, handler, &names).await;
+            connection.hang_up().await;
+            outcome
+        })
     }
 }

@@ -37,7 +37,7 @@
 //!
 //! Not promised: that an event published twice is dropped (the consumer sees the id); that what was given back unsettled
 //! is not also finished by the process that had it, if that one was frozen for longer than its lease. A handler that no
-//! longer exists keeps its group and holds up trimming: `XGROUP DESTROY` it on every shard.
+//! longer exists keeps its group and holds up trimming, until it is [forgotten](super::Transport::forget).
 //!
 //! # Pub/Sub: at most once
 //!

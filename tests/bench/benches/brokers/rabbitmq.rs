@@ -1,17 +1,18 @@
-//! RabbitMQ by hand: one durable quorum queue; 256 unconfirmed messages at a time, each to survive the broker; a prefetch
+//! RabbitMQ by hand: a topic exchange, and one durable quorum queue bound to the event; 256 unconfirmed messages at a time, each to survive the broker; a prefetch
 //! of 256 twice, acknowledged 256 at a time.
 
 use std::collections::VecDeque;
 
-use domain_events::{testkit::server::RabbitServer, transport::record::Outgoing};
+use domain_events::{DomainEvent, testkit::server::RabbitServer, transport::record::Outgoing};
+use domain_events_bench::CardAddedToLibraryEvent;
 use futures_util::StreamExt;
 use lapin::{
-    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, PublisherConfirm,
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ExchangeKind, PublisherConfirm,
     options::{
         BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions,
-        QueueDeclareOptions,
+        ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
     },
-    types::{AMQPValue, FieldTable, ShortString},
+    types::{AMQPValue, FieldTable},
 };
 
 use crate::broker::{BATCH, Broker, HANDLER, Seen};
@@ -48,6 +49,11 @@ impl Broker for Rabbit {
         arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
         let options = QueueDeclareOptions::durable();
         channel.queue_declare(name.into(), options, arguments).await.expect("a queue");
+        // Whoever publishes an event does not know who takes it in.
+        let (options, kind) = (ExchangeDeclareOptions::default(), ExchangeKind::Topic);
+        channel.exchange_declare(name.into(), kind, options, FieldTable::default()).await.expect("an exchange");
+        let (key, options) = (CardAddedToLibraryEvent::NAME.into(), QueueBindOptions::default());
+        channel.queue_bind(name.into(), name.into(), key, options, FieldTable::default()).await.expect("a binding");
     }
 
     async fn publish(&self, name: &str, messages: &[Outgoing]) {
@@ -62,9 +68,9 @@ impl Broker for Rabbit {
             let properties = BasicProperties::default()
                 .with_delivery_mode(PERSISTENT)
                 .with_message_id(message.id.to_string().as_str().into());
-            let (exchange, options) = (ShortString::default(), BasicPublishOptions::default());
+            let (key, options) = (message.event.as_str().into(), BasicPublishOptions::default());
             let body = message.content.body();
-            let sent = channel.basic_publish(exchange, name.into(), options, body, properties).await;
+            let sent = channel.basic_publish(name.into(), key, options, body, properties).await;
             waiting.push_back(sent.expect("a message is sent"));
         }
         for confirm in waiting {

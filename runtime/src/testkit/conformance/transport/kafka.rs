@@ -66,10 +66,16 @@ impl TransportHarness for KafkaHarness {
         self.at(&self.prefix)
     }
 
-    /// A broker of `just kafka-broker` forgets the notes beside offsets, in which deaths are counted.
+    /// A broker of `just kafka-broker` forgets the notes beside offsets, in which deaths are counted. The mock can delete
+    /// neither groups nor topics.
     async fn capabilities(&self) -> Capabilities {
         let capabilities = self.open().await.capabilities();
-        Capabilities { counts: capabilities.counts && matches!(self.host, Host::Mock(_)), ..capabilities }
+        let is_mock = matches!(self.host, Host::Mock(_));
+        Capabilities {
+            counts: capabilities.counts && is_mock,
+            forgets: capabilities.forgets && !is_mock,
+            ..capabilities
+        }
     }
 
     async fn neighbour(&self) -> Arc<dyn Transport> {

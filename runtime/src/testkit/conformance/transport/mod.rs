@@ -6,7 +6,7 @@
 //!
 //! | case | rule |
 //! |---|---|
-//! | 1, 3, 10, 12, 18 | what is published arrives, as it was, at whom it concerns, also at those who come later |
+//! | 1, 3, 10, 12, 18 | what is published arrives, as it was, at whom it concerns, also at those who come later; who is gone can be forgotten |
 //! | 2, 7, 14 | subscribers of one handler share its deliveries, and stand in for one another |
 //! | 4, 16, 17 | a failed delivery comes again when it is due; one that is published twice is handled once |
 //! | 5, 8 | order per aggregate, through failures and among subscribers that come and go |
@@ -113,6 +113,7 @@ macro_rules! conformance_transport {
                 case_11_a_cancelled_receive_loses_nothing
                 case_11_a_dropped_consumer_cuts_its_handlers_off
                 case_11_a_dropped_subscriber_lets_go
+                case_12_a_handler_can_be_forgotten
                 case_12_what_comes_meanwhile_is_kept
                 case_12_a_new_subscription_begins_where_it_says
                 case_13_a_killed_broker_loses_nothing

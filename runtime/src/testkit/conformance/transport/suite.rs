@@ -41,6 +41,7 @@ pub(super) enum Need {
     Counts,
     Deduplicates,
     DeadLetters,
+    Forgets,
 }
 
 /// One case at work on one backend.
@@ -73,6 +74,7 @@ impl<H: TransportHarness> TransportSuite<H> {
                 Need::Shares => (can.shares, "a subscription is not shared"),
                 Need::Deduplicates => (can.deduplicates, "it does not notice an event that comes twice"),
                 Need::DeadLetters => (can.dead_letters, "it keeps no dead letters"),
+                Need::Forgets => (can.forgets, "it can't remove what belongs to a handler"),
             };
             (!has).then_some(reason)
         });

@@ -78,6 +78,10 @@ impl Transport for PubSub {
     fn discard<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<bool>> {
         Box::pin(async { Ok(false) })
     }
+
+    fn forget<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async { Ok(false) })
+    }
 }
 
 /// The channel of an event.

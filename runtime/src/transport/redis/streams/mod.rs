@@ -24,6 +24,7 @@ use crate::{
         BoxFuture, Capabilities, Inbound, Ordering, Publisher, Transport,
         address::Address,
         record::{DeadMessage, Subscription},
+        taken_in,
     },
 };
 
@@ -148,6 +149,7 @@ impl Transport for Streams {
             holds: true,
             counts: true,
             dead_letters: true,
+            forgets: true,
             several_processes: true,
             ..Capabilities::none("redis")
         }
@@ -201,6 +203,25 @@ impl Transport for Streams {
         Box::pin(async move {
             let (mut connection, _) = self.connect().await?;
             dead_letter::discard(&self.server, &mut connection, &self.names, handler, id).await
+        })
+    }
+
+    fn forget<'a>(&'a self, handler: &'a str) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(async move {
+            let (mut connection, shards) = self.connect().await?;
+            let names = &self.names;
+            let own = [names.nodes(handler), names.owners(handler), names.takes(handler), names.dead(handler)];
+            let mut call = script::FORGET.arg(handler);
+            call.arg(own.len());
+            for key in own.into_iter().chain((0..shards).map(|shard| names.stream(shard))) {
+                call.key(key);
+            }
+            let forgotten = call.invoke_async::<(i64, String)>(&mut connection).await;
+            let (found, alive) = forgotten.map_err(|error| self.server.failed("forgetting a handler", &error))?;
+            match alive.split('/').next() {
+                None | Some("") => Ok(found > 0),
+                Some(node) => Err(taken_in(handler, self.server.shown(), &format!("the process `{node}`"))),
+            }
         })
     }
 }

@@ -122,6 +122,25 @@ pub(super) static LEAVE: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// Forgets a handler. `KEYS`: nodes, then all other keys of its own, and the streams behind `ARGV[2]` keys. `ARGV`: the group,
+/// how many keys are its own. Returns: how much there was, and a node that lives, if that is why nothing was done.
+pub(super) static FORGET: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local clock = redis.call('TIME')
+         local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+         redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+         local alive = redis.call('ZRANGE', KEYS[1], 0, 0)
+         if #alive > 0 then return {0, alive[1]} end
+         local own, found = tonumber(ARGV[2]), 0
+         for index = 1, own do found = found + redis.call('DEL', KEYS[index]) end
+         for index = own + 1, #KEYS do
+           local gone = redis.pcall('XGROUP', 'DESTROY', KEYS[index], ARGV[1])
+           if type(gone) == 'number' then found = found + gone end
+         end
+         return {found, ''}",
+    )
+});
+
 /// Makes a pending entry a dead letter. `KEYS`: stream, dead letters. `ARGV`: the group, the entry, the dead letter's
 /// fields. Nothing happens to an entry that is settled already: two who held it leave one dead letter.
 pub(super) static BURY: LazyLock<Script> = LazyLock::new(|| {

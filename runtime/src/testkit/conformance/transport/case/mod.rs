@@ -2,6 +2,7 @@
 
 mod arrive;
 mod cancel;
+mod forget;
 mod outage;
 mod poison;
 mod refuse;
@@ -12,6 +13,7 @@ mod share;
 
 pub use arrive::*;
 pub use cancel::*;
+pub use forget::*;
 pub use outage::*;
 pub use poison::*;
 pub use refuse::*;
