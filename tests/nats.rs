@@ -3,6 +3,8 @@
 
 #[path = "nats/access.rs"]
 mod access;
+#[path = "certificates.rs"]
+mod certificates;
 #[path = "nats/core.rs"]
 mod core;
 #[path = "nats/dead_letter.rs"]

@@ -1,10 +1,8 @@
 //! Credentials and TLS: what is wrong is said, and no password is ever shown.
 
-use std::{path::Path, process::Command};
-
 use domain_events::{Error, ErrorKind, EventId, testkit::server::NatsServer, transport::connect};
 
-use crate::tools::*;
+use crate::{certificates::certificates, tools::*};
 
 fn no_secret(error: &Error, secret: &str) {
     assert!(!format!("{error} {error:?} {error:#?}").contains(secret), "{error:?}");
@@ -64,21 +62,4 @@ async fn tls_is_spoken_with_a_private_authority_and_no_other_is_trusted() {
     assert!(error.kind() == ErrorKind::Configuration && error.to_string().contains("/no/such.pem"), "{error}");
     drop(server);
     std::fs::remove_dir_all(&folder).unwrap();
-}
-
-/// An authority, and a certificate for `localhost` that it signed.
-fn certificates(folder: &Path) {
-    std::fs::create_dir_all(folder).unwrap();
-    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
-    let openssl = |line: &str| {
-        let output = Command::new("openssl").args(line.split(' ')).current_dir(folder).output();
-        let output = output.unwrap_or_else(|error| panic!("`openssl` is missing ({error}): apt-get install openssl"));
-        assert!(output.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    let key = "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!("{key} -x509 -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"));
-    openssl(&format!("{key} -subj /CN=localhost -keyout server.key -out server.csr"));
-    openssl("x509 -req -days 2 -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile names -out server.pem");
-    // The server runs as somebody else.
-    Command::new("chmod").args(["-R", "a+rX", "."]).current_dir(folder).status().unwrap();
 }

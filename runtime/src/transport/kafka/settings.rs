@@ -1,6 +1,6 @@
 //! What the address says about the brokers, as settings of librdkafka's clients.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use rdkafka::ClientConfig;
 
@@ -20,6 +20,8 @@ const DEFAULT_PORT: u16 = 9092;
 pub(super) struct Settings {
     /// For people.
     pub(super) shown: String,
+    /// Whom to trust, if not the system's authorities.
+    ca: Option<PathBuf>,
     /// The topic of all events, and what all other names begin with.
     pub(super) prefix: String,
     /// The partitions of a topic that is made here.
@@ -77,6 +79,7 @@ impl Settings {
         }
         Ok(Self {
             shown: address.shown().to_owned(),
+            ca: address.ca.clone(),
             prefix: address.prefix.clone(),
             partitions,
             replication: address.option("replication")?.unwrap_or(-1),
@@ -84,6 +87,13 @@ impl Settings {
             publish_timeout_ms,
             session_timeout_ms,
         })
+    }
+
+    /// Whether the authorities can be read: of a file that can't, librdkafka tells no name.
+    pub(super) fn check_ca(&self) -> Result<()> {
+        let Some(ca) = &self.ca else { return Ok(()) };
+        let opened = std::fs::File::open(ca).map(drop);
+        opened.map_err(|error| wrong(format!("`ca={}` can't be read: {error}", ca.display())))
     }
 
     /// A client that publishes. One that failed is of no use any more: see [`publish`](super::publish).

@@ -36,6 +36,7 @@ pub(super) struct Inquirer {
 
 impl Inquirer {
     pub(super) fn new(settings: &Settings, group: Option<&str>) -> Result<Self> {
+        settings.check_ca()?;
         let consumer = BaseConsumer::from_config_and_context(&settings.inquirer(group), Voice::default())
             .map_err(|error| voice::failure("making a client", &settings.shown, &error, None))?;
         Ok(Self { consumer, settings: settings.clone() })

@@ -94,7 +94,14 @@ pub(super) fn failed(doing: &str, broker: &str, code: Code, heard: Option<(Code,
 pub(super) fn failure(doing: &str, broker: &str, error: &KafkaError, heard: Option<(Code, String)>) -> Error {
     match error.rdkafka_error_code() {
         Some(code) => failed(doing, broker, code, heard),
-        None => Error::new(ErrorKind::Unavailable, format!("{doing} at {broker} failed: {error}")),
+        None => {
+            let kind = match error {
+                // Such as authorities that are none.
+                KafkaError::ClientCreation(_) | KafkaError::ClientConfig(..) => ErrorKind::Configuration,
+                _ => ErrorKind::Unavailable,
+            };
+            Error::new(kind, format!("{doing} at {broker} failed: {error}"))
+        }
     }
 }
 
