@@ -1,8 +1,8 @@
 //! One turn: read, publish, move the position behind what was confirmed.
 //!
-//! While a page is published, the next one is read and encoded, so that neither database nor broker waits for the other. How far it came
-//! is written down after a moment: each write competes with the commits whose events are published. What a process that is
-//! killed has not written down is published again.
+//! While a page is published, the next one is read and encoded, so that neither database nor broker waits for the other.
+//! How far it came is written down after a moment: each write competes with the commits whose events are published. What a
+//! process that is killed has not written down is published again.
 
 use std::{
     sync::Arc,

@@ -119,7 +119,7 @@ impl Wake {
     }
 }
 
-/// Tells others of commits until there are none any more.
+/// Tells others of commits until there are none any more. Who has counted the first one begins it.
 async fn tell(pool: PgPool, untold: Arc<AtomicUsize>, channel: String) {
     let mut told = 0;
     while untold.fetch_sub(told, Ordering::SeqCst) > told {

@@ -3,7 +3,7 @@
 //! A channel numbers its deliveries 1, 2, 3, ... An acknowledgement can stand for all up to its number, which is what makes
 //! it cheap; it must not stand for one that is still being worked on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::VecDeque, mem};
 
 /// The deliveries of one channel.
 #[derive(Debug, Default)]
@@ -12,14 +12,26 @@ pub(super) struct Ledger {
     base: u64,
     /// All up to this one are settled.
     floor: u64,
-    /// Settled, above the floor, as the broker knows.
-    settled: BTreeSet<u64>,
-    /// Settled, above the floor, of which the broker was not told, and whose partition it is.
-    late: BTreeMap<u64, u16>,
-    /// Not settled, and whose partition it is.
-    open: BTreeMap<u64, u16>,
+    /// How those above the floor stand.
+    above: VecDeque<Standing>,
+    /// So many of them are late.
+    late: usize,
+    /// The late ones, and some that were: what is above the floor may be too much to look through.
+    became_late: Vec<u64>,
     /// So many of the open ones are with the caller; the others wait to be received.
     handed_out: usize,
+}
+
+/// How a delivery stands, and whose partition it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It is on its way to the ledger: a later one of another partition was quicker.
+    Missing,
+    Open(u16),
+    /// Settled, and the broker was not told.
+    Late(u16),
+    /// Settled, as the broker knows.
+    Settled,
 }
 
 /// How to acknowledge a batch.
@@ -34,27 +46,42 @@ pub(super) struct Acks {
 impl Ledger {
     /// Another channel: what was open will come again.
     pub(super) fn renew(&mut self) {
-        let ends = [self.open.keys().next_back(), self.late.keys().next_back(), self.settled.iter().next_back()];
-        let last = ends.into_iter().flatten().max();
-        let last = last.copied().unwrap_or(0).max(self.floor);
-        *self = Self { base: self.base + last, ..Self::default() };
+        *self = Self { base: self.base + self.floor + self.above.len() as u64, ..Self::default() };
+    }
+
+    fn standing(&self, number: u64) -> Standing {
+        let place = number.checked_sub(self.floor + 1).and_then(|place| usize::try_from(place).ok());
+        place.map_or(Standing::Settled, |place| self.above.get(place).copied().unwrap_or(Standing::Missing))
+    }
+
+    /// Of an open delivery, its partition: it stands so from now on.
+    fn close(&mut self, number: u64, now: impl FnOnce(u16) -> Standing) -> bool {
+        let Standing::Open(partition) = self.standing(number) else { return false };
+        self.above[(number - self.floor - 1) as usize] = now(partition);
+        self.handed_out = self.handed_out.saturating_sub(1);
+        true
     }
 
     /// Writes a delivery down; returns its tag for the caller.
     pub(super) fn open(&mut self, number: u64, partition: u16) -> u64 {
-        self.open.insert(number, partition);
+        if let Some(place) = number.checked_sub(self.floor + 1) {
+            while self.above.len() as u64 <= place {
+                self.above.push_back(Standing::Missing);
+            }
+            self.above[place as usize] = Standing::Open(partition);
+        }
         self.base + number
     }
 
     /// The channel's number of a tag, if it is one of this channel's and not settled.
     pub(super) fn number(&self, tag: u64) -> Option<u64> {
         let number = tag.checked_sub(self.base)?;
-        self.open.contains_key(&number).then_some(number)
+        self.partition(number).map(|_| number)
     }
 
     /// The partition of an open delivery.
     pub(super) fn partition(&self, number: u64) -> Option<u16> {
-        self.open.get(&number).copied()
+        if let Standing::Open(partition) = self.standing(number) { Some(partition) } else { None }
     }
 
     /// The caller has received so many.
@@ -68,7 +95,8 @@ impl Ledger {
 
     /// How many of a partition the broker does not know to be settled.
     pub(super) fn unsettled_of(&self, partition: u16) -> usize {
-        self.open.values().chain(self.late.values()).filter(|own| **own == partition).count()
+        let own = |standing: &&Standing| [Standing::Open(partition), Standing::Late(partition)].contains(standing);
+        self.above.iter().filter(own).count()
     }
 
     /// Which channel it is.
@@ -78,22 +106,25 @@ impl Ledger {
 
     /// Whether there is something of which the broker was not told.
     pub(super) fn has_late(&self) -> bool {
-        !self.late.is_empty()
+        self.late > 0
     }
 
     /// The broker is told of these now, one by one.
     pub(super) fn take_late(&mut self) -> Vec<u64> {
-        let late: Vec<_> = std::mem::take(&mut self.late).into_keys().collect();
-        self.settled.extend(&late);
+        let mut late = mem::take(&mut self.became_late);
+        late.retain(|number| matches!(self.standing(*number), Standing::Late(_)));
+        late.sort_unstable();
+        for number in &late {
+            self.above[(number - self.floor - 1) as usize] = Standing::Settled;
+        }
+        self.late = 0;
         late
     }
 
     /// Settles one that is not acknowledged, but given back: after [`take_late`](Self::take_late), so that nothing behind
     /// it is forgotten.
     pub(super) fn give_back(&mut self, number: u64) {
-        if self.open.remove(&number).is_some() {
-            self.handed_out = self.handed_out.saturating_sub(1);
-            self.settled.insert(number);
+        if self.close(number, |_| Standing::Settled) {
             self.advance();
         }
     }
@@ -102,13 +133,16 @@ impl Ledger {
     /// together with that one, unless more than so many would wait.
     pub(super) fn settle(&mut self, numbers: impl IntoIterator<Item = u64>, patience: usize) -> Acks {
         for number in numbers {
-            if let Some(partition) = self.open.remove(&number) {
-                self.handed_out = self.handed_out.saturating_sub(1);
-                self.late.insert(number, partition);
+            if self.close(number, Standing::Late) {
+                self.late += 1;
+                self.became_late.push(number);
             }
         }
         let through = self.advance();
-        let single = if self.late.len() > patience { self.take_late() } else { Vec::new() };
+        if self.late == 0 {
+            self.became_late.clear();
+        }
+        let single = if self.late > patience { self.take_late() } else { Vec::new() };
         Acks { through, single }
     }
 
@@ -116,15 +150,14 @@ impl Ledger {
     /// acknowledged already must not be named again.
     fn advance(&mut self) -> Option<u64> {
         let mut last = None;
-        loop {
-            let next = self.floor + 1;
-            if self.late.remove(&next).is_some() {
-                last = Some(next);
-            } else if !self.settled.remove(&next) {
-                return last;
+        while let Some(Standing::Late(_) | Standing::Settled) = self.above.front() {
+            self.floor += 1;
+            if let Some(Standing::Late(_)) = self.above.pop_front() {
+                self.late -= 1;
+                last = Some(self.floor);
             }
-            self.floor = next;
         }
+        last
     }
 }
 
