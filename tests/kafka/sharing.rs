@@ -88,3 +88,14 @@ async fn within(inbound: &Arc<dyn Inbound>) -> Vec<Delivery> {
         Err(_) => Vec::new(),
     }
 }
+
+/// The mock can't: what a broker refuses to do is told as something that has to be changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_can_not_forget_a_handler_says_so() {
+    let stage = stage();
+    let subscription = subscription("library.index", &["CardAddedToLibraryEvent"]);
+    ensured(&stage, &subscription).await.close().await.unwrap();
+    let error = stage.transport.forget(&subscription.handler).await.unwrap_err();
+    assert_eq!(error.kind(), domain_events::ErrorKind::Configuration, "{error}");
+    assert!(error.to_string().contains("`library.index`"), "{error}");
+}

@@ -1,21 +1,19 @@
 //! Removing all that belongs to a handler. Blocks.
 
 use rdkafka::{
-    admin::AdminOptions,
+    consumer::Consumer,
     error::{KafkaError, RDKafkaErrorCode as Code},
+    metadata::MetadataBroker,
 };
 use tokio::runtime::Handle;
 
 use super::{
     names::Names,
     settings::Settings,
-    topics::{Inquirer, PATIENCE},
+    topics::{Inquirer, PATIENCE, patient},
     voice,
 };
-use crate::{
-    error::{Error, ErrorKind, Result},
-    transport::taken_in,
-};
+use crate::{error::Result, transport::taken_in};
 
 /// Deletes the group and the topics of a handler that nobody takes in for; `false` if there are none.
 pub(super) fn all(settings: &Settings, names: &Names, handler: &str) -> Result<bool> {
@@ -28,10 +26,18 @@ pub(super) fn all(settings: &Settings, names: &Names, handler: &str) -> Result<b
         }
     }
     let admin = inquirer.admin()?;
-    let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
+    let failure = |doing: &str, error: &KafkaError| voice::failure(doing, &settings.shown, error, None);
+    let options = patient();
+    // Whether a broker knows such requests, by a topic that nobody has: where it does not know how to delete a group,
+    // librdkafka 2.12 aborts the process.
+    let metadata = inquirer.ask("reading the topic", |asking| asking.fetch_metadata(Some(&names.retry), PATIENCE))?;
+    let any = patient().broker_id(metadata.brokers().first().map(MetadataBroker::id));
+    let nobodys = format!("{}.nobodys", names.group);
+    let asked = Handle::current().block_on(admin.delete_topics(&[&nobodys], &any));
+    asked.map_err(|error| failure(&format!("deleting what belongs to `{handler}`"), &error))?;
     // The group first: it says whether somebody is in it.
     let groups = Handle::current().block_on(admin.delete_groups(&[&names.group], &options));
-    for group in groups.map_err(|error| refused(settings, &format!("deleting the group `{}`", names.group), &error))? {
+    for group in groups.map_err(|error| failure(&format!("deleting the group `{}`", names.group), &error))? {
         match group {
             Ok(_) => found = true,
             Err((_, Code::GroupIdNotFound)) => {}
@@ -45,7 +51,7 @@ pub(super) fn all(settings: &Settings, names: &Names, handler: &str) -> Result<b
         return Ok(found);
     }
     let deleted = Handle::current().block_on(admin.delete_topics(&topics, &options));
-    for topic in deleted.map_err(|error| refused(settings, "deleting the handler's topics", &error))? {
+    for topic in deleted.map_err(|error| failure("deleting the handler's topics", &error))? {
         match topic {
             Ok(_) => found = true,
             Err((_, Code::UnknownTopicOrPartition | Code::UnknownTopic)) => {}
@@ -55,14 +61,4 @@ pub(super) fn all(settings: &Settings, names: &Names, handler: &str) -> Result<b
         }
     }
     Ok(found)
-}
-
-fn refused(settings: &Settings, doing: &str, error: &KafkaError) -> Error {
-    match error.rdkafka_error_code() {
-        Some(Code::UnsupportedFeature) => {
-            let message = format!("{doing} at {}: this broker does not know the request", settings.shown);
-            Error::new(ErrorKind::Configuration, message)
-        }
-        _ => voice::failure(doing, &settings.shown, error, None),
-    }
 }

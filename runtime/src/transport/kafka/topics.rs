@@ -64,14 +64,12 @@ impl Inquirer {
         let admin = self.admin()?;
         let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(settings.replication));
         new.config.extend(config);
-        let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
         // Any broker sends it on to the controller; old ones say that they are not it.
         let any = metadata.brokers().first().map(MetadataBroker::id);
         let create = |options: AdminOptions| Handle::current().block_on(admin.create_topics([&new], &options));
-        let mut made = create(options.broker_id(any));
+        let mut made = create(patient().broker_id(any));
         if made.as_ref().is_ok_and(|results| matches!(results[..], [Err((_, Code::NotController))])) {
-            let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
-            made = create(options);
+            made = create(patient());
         }
         match made {
             Ok(results) => match results.into_iter().find_map(Result::err) {
@@ -199,6 +197,11 @@ impl Inquirer {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// How a request that changes something is made.
+pub(super) fn patient() -> AdminOptions {
+    AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
 }
 
 /// Whether a connection or a coordinator is still on its way.

@@ -92,7 +92,9 @@ pub(super) fn failed(doing: &str, broker: &str, code: Code, heard: Option<(Code,
 
 /// The same, from a client's error.
 pub(super) fn failure(doing: &str, broker: &str, error: &KafkaError, heard: Option<(Code, String)>) -> Error {
-    match error.rdkafka_error_code() {
+    // The crate finds no code in an error of the admin's.
+    let code = if let KafkaError::AdminOp(code) = error { Some(*code) } else { error.rdkafka_error_code() };
+    match code {
         Some(code) => failed(doing, broker, code, heard),
         None => {
             let kind = match error {
