@@ -55,7 +55,7 @@ pub(super) struct Wake {
     /// What callers of `changed` know, under the number they were given.
     states: Mutex<(i64, VecDeque<(i64, State)>)>,
     listener: Mutex<Option<Listening>>,
-    channel: Arc<str>,
+    pub(super) channel: Arc<str>,
     connect: PgConnectOptions,
 }
 

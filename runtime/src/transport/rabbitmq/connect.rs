@@ -3,7 +3,7 @@
 use std::{
     fs, io, mem,
     ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use percent_encoding::percent_decode_str;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::runtime::Handle;
 
-use super::{QueueKind, error::named};
+use super::{QueueKind, error::named, session::lock};
 use crate::{
     error::{Error, ErrorKind, Result},
     transport::address::Address,
@@ -75,7 +75,7 @@ impl Broker {
     /// A channel of a connection, for consumers.
     pub(super) async fn consuming(&self, connection: &Connected) -> Result<Channel> {
         let channel = self.channel(connection).await?;
-        connection.consuming.lock().unwrap_or_else(PoisonError::into_inner).push(channel.clone());
+        lock(&connection.consuming).push(channel.clone());
         Ok(channel)
     }
 
@@ -185,7 +185,7 @@ impl Deref for Connected {
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        let consuming = mem::take(self.consuming.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let consuming = mem::take(&mut *lock(&self.consuming));
         let connected = self.connection.status().connected();
         if connected || !consuming.is_empty() {
             let connection = Arc::clone(&self.connection);

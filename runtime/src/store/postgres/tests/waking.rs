@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::postgres::PgListener;
 use tokio::time::timeout;
 
 use super::{super::PostgresOptions, open};
@@ -34,6 +35,20 @@ async fn is_heard(options: PostgresOptions, within: Duration) -> Result<bool> {
 #[tokio::test]
 async fn another_process_hears_of_a_commit_by_a_message() -> Result<()> {
     assert!(is_heard(options(), Duration::from_secs(10)).await?);
+    Ok(())
+}
+
+/// Also of those that follow too soon for a message each: the next one tells of them.
+#[tokio::test]
+async fn every_commit_is_followed_by_a_message() -> Result<()> {
+    let store = open(options()).await?;
+    let mut listener = PgListener::connect_with(store.pool()).await.expect("a connection");
+    listener.listen(&store.shared.wake.channel).await.expect("it listens");
+    for _ in 0..20 {
+        commit(&store, &[event("a")]).await?;
+        let told = timeout(Duration::from_secs(10), listener.recv()).await;
+        told.expect("a message in time").expect("a message");
+    }
     Ok(())
 }
 
