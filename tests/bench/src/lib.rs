@@ -106,7 +106,52 @@ pub fn compare(
         times.1.push(ours);
     }
     group.finish();
-    let (base, ours, ratio) = (Spread::of(times.0), Spread::of(times.1), Spread::of(ratios));
+    report(title, goal, (base_name, times.0), (ours_name, times.1), ratios);
+}
+
+/// The same for what waits for a disk or a server, whose speed changes from second to second: the two take turns, each of
+/// them once, so that both meet the same seconds. A round's ratio is that of the medians of so many turns.
+pub fn compare_turns(
+    title: &str,
+    goal: &str,
+    turns: usize,
+    (base_name, mut base): (&str, impl FnMut() -> Duration),
+    (ours_name, mut ours): (&str, impl FnMut() -> Duration),
+) {
+    let mut ratios = Vec::new();
+    let mut times = (Vec::new(), Vec::new());
+    println!("\n{title}, {ROUNDS} rounds");
+    for _ in 0..ROUNDS {
+        let mut round = (Vec::new(), Vec::new());
+        for turn in 0..turns {
+            // Who comes first has the caches the other one left.
+            if turn % 2 == 0 {
+                round.0.push(base());
+            }
+            round.1.push(ours());
+            if turn % 2 == 1 {
+                round.0.push(base());
+            }
+        }
+        let [base, ours] = [round.0, round.1].map(|mut times| {
+            times.sort();
+            percentile(&times, 0.5).as_nanos() as f64
+        });
+        ratios.push(ours / base);
+        times.0.push(base);
+        times.1.push(ours);
+    }
+    report(title, goal, (base_name, times.0), (ours_name, times.1), ratios);
+}
+
+fn report(
+    title: &str,
+    goal: &str,
+    (base_name, base): (&str, Vec<f64>),
+    (ours_name, ours): (&str, Vec<f64>),
+    ratios: Vec<f64>,
+) {
+    let (base, ours, ratio) = (Spread::of(base), Spread::of(ours), Spread::of(ratios));
     println!(
         "\n| {title} | {base_name} {} | {ours_name} {} | ratio {ratio} | goal {goal} |\n",
         nanos(base.middle),

@@ -76,26 +76,42 @@ impl PostgresStore {
         heads: &[&EventMeta],
         lasts: Vec<i64>,
     ) -> Result<PgQueryResult, sqlx::Error> {
-        let metas = || events.iter().map(|event| &event.meta);
         let guarded_by_stream = self.shared.partitioning.events().is_some();
         let statement = match guarded_by_stream {
             _ if heads.is_empty() => insert::UNGUARDED,
             true => insert::GUARDED_BY_STREAM,
             false => insert::GUARDED,
         };
+        let metas = || events.iter().map(|event| &event.meta);
+        let types = column(metas(), |meta| &*meta.aggregate_type);
+        let ids = column(metas(), |meta| meta.aggregate_id.as_str());
+        let versions = column(metas(), |meta| meta.aggregate_version.map(u64::cast_signed));
+        let names = column(metas(), |meta| &*meta.name);
+        let event_versions = column(metas(), |meta| i64::from(meta.version));
+        let correlations = column(metas(), |meta| meta.correlation_id);
+        let causations = column(metas(), |meta| meta.causation_id);
+        let traces = column(metas(), |meta| meta.trace.as_deref());
         let mut query = self
             .query(statement)
             .bind(metas().map(|meta| meta.id.as_uuid()).collect::<Vec<_>>())
-            .bind(metas().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
-            .bind(metas().map(|meta| meta.aggregate_id.as_str()).collect::<Vec<_>>())
-            .bind(metas().map(|meta| meta.aggregate_version.map(u64::cast_signed)).collect::<Vec<_>>())
-            .bind(metas().map(|meta| &*meta.name).collect::<Vec<_>>())
-            .bind(metas().map(|meta| i64::from(meta.version)).collect::<Vec<_>>())
+            .bind(types.each)
+            .bind(ids.each)
+            .bind(versions.each)
+            .bind(names.each)
+            .bind(event_versions.each)
             .bind(metas().map(|meta| time(meta.occurred_at)).collect::<Vec<_>>())
-            .bind(metas().map(|meta| meta.correlation_id).collect::<Vec<_>>())
-            .bind(metas().map(|meta| meta.causation_id).collect::<Vec<_>>())
-            .bind(metas().map(|meta| meta.trace.as_deref()).collect::<Vec<_>>())
-            .bind(payloads);
+            .bind(correlations.each)
+            .bind(causations.each)
+            .bind(traces.each)
+            .bind(payloads)
+            .bind(types.all)
+            .bind(ids.all)
+            .bind(versions.all.flatten())
+            .bind(names.all)
+            .bind(event_versions.all)
+            .bind(correlations.all.flatten())
+            .bind(causations.all.flatten())
+            .bind(traces.all.flatten());
         if !heads.is_empty() {
             query = query
                 .bind(heads.iter().map(|meta| &*meta.aggregate_type).collect::<Vec<_>>())
@@ -154,6 +170,26 @@ impl PostgresStore {
             return Error::new(ErrorKind::Unavailable, message).with_source(error);
         }
         from_sqlx(&self.shared.place, error)
+    }
+}
+
+/// A value of several events.
+struct Column<T> {
+    /// That of all of them, if it is the same.
+    all: Option<T>,
+    /// That of each, if not.
+    each: Vec<T>,
+}
+
+fn column<'a, T: PartialEq>(
+    metas: impl Iterator<Item = &'a EventMeta> + Clone,
+    value: impl Fn(&'a EventMeta) -> T,
+) -> Column<T> {
+    let mut values = metas.clone().map(&value);
+    let first = values.next();
+    match values.all(|value| first.as_ref() == Some(&value)) {
+        true => Column { all: first, each: Vec::new() },
+        false => Column { all: None, each: metas.map(value).collect() },
     }
 }
 

@@ -1,27 +1,22 @@
 //! Finding the server: URLs, the connections and their settings.
 
 use std::{
-    ops::{Deref, DerefMut},
     str::FromStr,
     sync::{Arc, Mutex, atomic::AtomicU32},
+    time::Duration,
 };
 
 use sqlx::{
-    ConnectOptions, Connection, PgConnection, PgPool, Postgres, Transaction,
-    pool::PoolConnection,
+    ConnectOptions, Connection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use super::{
-    PostgresOptions, PostgresStore, Shared,
-    error::{Context, from_sqlx},
-    partition::Partitioning,
-    wake::Wake,
-};
+use super::{PostgresOptions, PostgresStore, Shared, error::from_sqlx, partition::Partitioning, wake::Wake};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Behind a proxy, what a session is told when it begins must end with the transaction: the next one is another client's.
-const BEGIN_POOLED: &str = "BEGIN; SET LOCAL jit = off; SET LOCAL enable_seqscan = off";
+/// A connection that was given back, which is when the pool looks whether it lives, less than this ago is lent without
+/// another look: that would cost every transaction a round trip.
+const FRESH: Duration = Duration::from_secs(1);
 
 impl PostgresStore {
     /// Connects to a database by its URL, `postgres://user:password@host:5432/database`, and brings the store's tables
@@ -85,6 +80,15 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(options.pool_size())
             .acquire_timeout(options.patience())
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for >= FRESH {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(connect);
         Self::from_pool(pool, options).await
     }
@@ -160,66 +164,6 @@ impl PostgresStore {
             }
         }
         Ok(())
-    }
-
-    /// One of the store's own connections.
-    pub(super) async fn own(&self) -> Result<Own> {
-        // Without prepared statements the driver sends a statement in two parts, and a proxy may give each part to
-        // another connection, unless they are in one transaction.
-        Ok(match self.shared.options.prepares() {
-            true => Own::Plain(self.shared.own.acquire().await.context(self)?),
-            false => Own::Held(self.own_transaction().await?),
-        })
-    }
-
-    /// A transaction on one of the store's own connections.
-    pub(super) async fn own_transaction(&self) -> Result<Transaction<'static, Postgres>> {
-        self.own_begin().await.context(self)
-    }
-
-    /// The same, for whoever looks at what the server says.
-    pub(super) async fn own_begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let own = &self.shared.own;
-        match self.shared.options.prepares() {
-            true => own.begin().await,
-            false => own.begin_with(BEGIN_POOLED).await,
-        }
-    }
-}
-
-/// A connection for one statement, or a few that need not stand together.
-pub(super) enum Own {
-    Plain(PoolConnection<Postgres>),
-    Held(Transaction<'static, Postgres>),
-}
-
-impl Own {
-    /// To be called after what was written shall last.
-    pub(super) async fn done(self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Plain(_) => Ok(()),
-            Self::Held(transaction) => transaction.commit().await,
-        }
-    }
-}
-
-impl Deref for Own {
-    type Target = PgConnection;
-
-    fn deref(&self) -> &PgConnection {
-        match self {
-            Self::Plain(connection) => connection,
-            Self::Held(transaction) => transaction,
-        }
-    }
-}
-
-impl DerefMut for Own {
-    fn deref_mut(&mut self) -> &mut PgConnection {
-        match self {
-            Self::Plain(connection) => connection,
-            Self::Held(transaction) => transaction,
-        }
     }
 }
 

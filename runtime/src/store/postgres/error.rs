@@ -24,6 +24,14 @@ pub(super) fn code(error: &sqlx::Error) -> Option<String> {
     error.as_database_error()?.code().map(|code| code.into_owned())
 }
 
+/// Whether the connection is gone, which a call on another one need not be.
+pub(super) fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
+        other => code(other).is_some_and(|code| ["08", "57P", "25P03"].iter().any(|class| code.starts_with(class))),
+    }
+}
+
 fn explain(error: &sqlx::Error) -> (ErrorKind, String) {
     use ErrorKind::{Configuration, Corrupt, Unavailable};
     match error {

@@ -40,7 +40,7 @@ impl EventLog for PostgresStore {
     }
 
     async fn begin(&self) -> Result<Self::Transaction> {
-        self.shared.pool.begin().await.context(self)
+        self.application_transaction().await
     }
 
     fn connection(transaction: &mut Self::Transaction) -> &mut Self::Connection {

@@ -1,10 +1,10 @@
 //! The store in a PostgreSQL database: many processes, and many transactions that write at a time.
 //!
-//! `options` and `connect` find the server, `schema` its tables, `server` what has happened to it meanwhile. `log`,
-//! `subscription` and `dead_letter` are the store's traits; `append` (by the statements of `insert`), `read`, `wake`,
-//! `trim`, `lease`, `checkpoint`, `inbox` and `forget` do their longer work; `partition` and `retire` add and drop
-//! partitions where the log has some. `place` is a position, `snapshot` what it is made of; `row` reads rows, `json`
-//! checks payloads, `error` says what PostgreSQL complains about.
+//! `options` and `connect` find the server, `transaction` begins on it, `schema` makes its tables, `server` says what has
+//! happened to it meanwhile. `log`, `subscription` and `dead_letter` are the store's traits; `append` (by the statements
+//! of `insert`), `read`, `wake`, `trim`, `lease`, `checkpoint`, `inbox` and `forget` do their longer work; `partition` and
+//! `retire` add and drop partitions where the log has some. `place` is a position, `snapshot` what it is made of; `row`
+//! reads rows, `json` checks payloads, `error` says what PostgreSQL complains about.
 //!
 //! In the statements here `@.` stands for the schema of the store's tables.
 
@@ -31,6 +31,7 @@ mod schema;
 mod server;
 mod snapshot;
 mod subscription;
+mod transaction;
 mod trim;
 mod wake;
 
@@ -76,6 +77,10 @@ struct Shared {
 
 impl PostgresStore {
     /// The application's connections to the same database.
+    ///
+    /// Those that the store has made itself (not [`from_pool`](Self::from_pool)) are asked whether they still live when they
+    /// come back, and before use when that was a second ago or longer. One that breaks in between costs a statement of
+    /// yours an error, and a unit of work nothing: it takes another one.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.shared.pool

@@ -12,6 +12,7 @@ on_every_store![
     a_page_says_whether_there_is_more,
     a_transaction_that_is_not_committed_leaves_nothing,
     every_field_comes_back,
+    what_events_have_in_common_comes_back_as_well,
     nul_is_kept_or_refused,
     a_time_is_kept_to_the_microsecond_at_least,
     many_events_are_kept_in_their_order,
@@ -108,6 +109,37 @@ async fn every_field_comes_back<S: Store>(store: S) -> Result<()> {
         read.meta.position = None;
         read.meta.recorded_at = None;
         assert_eq!(read, *written);
+    }
+    Ok(())
+}
+
+/// A store may write down once what is the same in all events of an append.
+async fn what_events_have_in_common_comes_back_as_well<S: Store>(store: S) -> Result<()> {
+    let told = |aggregate, version, correlation, trace: Option<&str>| {
+        let mut event = versioned(aggregate, version);
+        (event.meta.correlation_id, event.meta.causation_id) = (correlation, correlation);
+        event.meta.trace = trace.map(Into::into);
+        event
+    };
+    let mut other = told("d", 1, Some(uuid(3)), Some("x"));
+    (other.meta.name, other.meta.aggregate_type, other.meta.version) = ("another".into(), "Other".into(), 7);
+    let appends = [
+        vec![told("a", 1, Some(uuid(1)), Some("t")), told("a", 2, Some(uuid(1)), Some("t"))],
+        vec![told("a", 3, None, None), told("a", 4, None, None)],
+        vec![told("b", 1, None, Some("t")), told("c", 1, Some(uuid(2)), None)],
+        vec![event("e"), told("b", 2, Some(uuid(2)), None), event("e"), other],
+        vec![event("e"), event("f")],
+    ];
+    for append in &appends {
+        commit(&store, append).await?;
+    }
+    let read = all(&store).await?;
+    assert_eq!(read.len(), appends.iter().map(Vec::len).sum::<usize>());
+    for (mut read, mut written) in read.into_iter().zip(appends.into_iter().flatten()) {
+        (read.meta.position, read.meta.recorded_at) = (None, None);
+        // Nobody promises nanoseconds.
+        written.meta.occurred_at = read.meta.occurred_at;
+        assert_eq!(read, written);
     }
     Ok(())
 }

@@ -92,12 +92,8 @@ impl Broker for Kafka {
     }
 
     async fn publish(&self, name: &str, messages: &[Outgoing]) {
-        let settings = [
-            ("enable.idempotence", "true"),
-            ("acks", "all"),
-            ("linger.ms", "0"),
-            ("partitioner", "murmur2_random"),
-        ];
+        let settings =
+            [("enable.idempotence", "true"), ("acks", "all"), ("linger.ms", "0"), ("partitioner", "murmur2_random")];
         let unconfirmed = Unconfirmed { left: AtomicUsize::new(messages.len()), none: Notify::new() };
         let client = self.client(&settings);
         let producer = ThreadedProducer::from_config_and_context(&client, unconfirmed).expect("a producer");

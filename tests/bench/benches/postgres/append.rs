@@ -10,14 +10,17 @@ use std::{
 };
 
 use domain_events::{DomainEvents, PostgresStore, testkit::conformance::PostgresServer};
-use domain_events_bench::{Card, compare, criterion};
+use domain_events_bench::{Card, compare_turns};
 use sqlx::PgPool;
 use tokio::{runtime::Runtime, task::JoinSet};
 
 use crate::{database, open, plain};
 
-/// What criterion counts as one: so many commits of each writer, so that all of them write most of the time.
+/// A turn has so many commits of each writer, so that all of them write most of the time.
 const COMMITS: u64 = 20;
+
+/// Of one writer; more take longer for each.
+const TURNS: usize = 240;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -70,25 +73,18 @@ pub async fn ours(url: &str) -> DomainEvents<PostgresStore> {
 pub fn measure(runtime: &Runtime, server: &PostgresServer) {
     let (base, url) = (database(server, "append_plain"), database(server, "append"));
     let (pool, events) = runtime.block_on(async { (plain::pool(&base).await, ours(&url).await) });
-    let mut criterion = criterion(Duration::from_secs(2));
     for writers in [1, 8, 16] {
-        compare(
-            &mut criterion,
+        compare_turns(
             &format!("{COMMITS} times one event beside one row, {writers} writers (PostgreSQL)"),
             "<= 1.05",
-            ("plain INSERTs", |bencher| {
-                let pool = &pool;
-                bencher.to_async(runtime).iter_custom(async |count| {
-                    let pool = pool.clone();
-                    share(writers, count * COMMITS * writers, move || append_plain(pool.clone())).await
-                });
+            TURNS / writers as usize,
+            ("plain INSERTs", || {
+                let pool = pool.clone();
+                runtime.block_on(share(writers, COMMITS * writers, move || append_plain(pool.clone())))
             }),
-            ("domain-events append", |bencher| {
-                let events = &events;
-                bencher.to_async(runtime).iter_custom(async |count| {
-                    let events = events.clone();
-                    share(writers, count * COMMITS * writers, move || append(events.clone())).await
-                });
+            ("domain-events append", || {
+                let events = events.clone();
+                runtime.block_on(share(writers, COMMITS * writers, move || append(events.clone())))
             }),
         );
     }

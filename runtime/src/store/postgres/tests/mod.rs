@@ -20,6 +20,7 @@ mod server;
 mod interleavings;
 mod partitions;
 mod server_changes;
+mod transactions;
 mod waking;
 
 use std::time::Duration;
