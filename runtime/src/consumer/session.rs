@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    handler::{BURST, OnDead, Sharing, UnderWay, Wired},
+    handler::{BURST, MOST, OnDead, Sharing, UnderWay, Wired},
     store::Store,
     transport::{
         BoxFuture, Inbound, Link,
@@ -88,7 +88,7 @@ impl<S: Store> Session<S> {
             recent: Recent::new(window * 4),
             parking: Parking::new(),
             running: UnderWay::new(),
-            sharing: Sharing::new(if self.wired.transactional { Duration::ZERO } else { BURST }),
+            sharing: Sharing::new(if self.wired.transactional { Duration::ZERO } else { BURST }, MOST),
             settlements: Vec::new(),
             handled: Vec::new(),
             buried: Vec::new(),

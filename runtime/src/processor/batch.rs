@@ -53,7 +53,7 @@ impl<S: Store> Batch<'_, S> {
     /// The lease all of them are made under, and their events.
     fn about(&self) -> Option<(Lease, Vec<EventId>)> {
         self.0.about(|attempts| {
-            let lease = attempts.front()?.lease.clone();
+            let lease = attempts.front()?.common.lease.clone();
             let events = attempts.iter().filter_map(|attempt| attempt.event.as_ref()).map(|event| event.id());
             Some((lease, events.collect()))
         })
@@ -79,7 +79,7 @@ impl<S: Store> Batch<'_, S> {
                 made.end(attempt, Outcome::Handled, begun);
                 continue;
             }
-            let shared_for = attempt.context.config.share_transactions;
+            let shared_for = attempt.common.context.config.share_transactions;
             let mut outcome = guarded(attempt.attempt(&event, Some(S::connection(transaction)))).await;
             if shared && matches!(outcome, Outcome::Handled) {
                 outcome = match store.savepoint(S::connection(transaction), true).await {

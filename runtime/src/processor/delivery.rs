@@ -21,11 +21,17 @@ use crate::{
     },
 };
 
-/// What an attempt needs to know.
-pub(super) struct Attempt<S> {
+/// What the attempts of a subscription have in common, behind one pointer: the counters of what all subscriptions share
+/// are what threads would wait for each other at.
+pub(super) struct Common<S> {
     pub(super) context: Arc<Context<S>>,
     pub(super) wired: Arc<Wired>,
     pub(super) lease: Lease,
+}
+
+/// What an attempt needs to know.
+pub(super) struct Attempt<S> {
+    pub(super) common: Arc<Common<S>>,
     /// Its lane.
     pub(super) key: u64,
     /// The event; `None` where it was parked and is still in the log.
@@ -51,26 +57,28 @@ impl<S: Store> Making for Attempt<S> {
 
     async fn make(mut self) -> Attempted {
         if self.event.is_none() {
-            let fetching = Box::pin(self.context.store.fetch(std::slice::from_ref(&self.position)));
+            let fetching = Box::pin(self.common.context.store.fetch(std::slice::from_ref(&self.position)));
             match fetching.await {
                 Err(error) => return self.ended(store_failed(&error)),
                 Ok(mut found) => self.event = found.pop().map(TailEvent::new),
             }
         }
-        let Some(event) = self.event.clone() else {
-            tracing::error!(handler = %self.wired.name, position = self.position,
+        let Some(event) = self.event.take() else {
+            tracing::error!(handler = %self.common.wired.name, position = self.position,
                 "a parked event is gone from the log; its delivery is given up");
             return self.ended(Outcome::Handled);
         };
-        if self.wired.transactional {
-            let (gone, context) = (self.ended(Outcome::CutOff), Arc::clone(&self.context));
+        if self.common.wired.transactional {
+            self.event = Some(event);
+            let (gone, common) = (self.ended(Outcome::CutOff), Arc::clone(&self.common));
             let alone = Together::new([self]);
             // In a box, as everything that few deliveries need: the rest would be moved about with room for it.
-            return Box::pin(Batch(&alone).make(&*context.store)).await.pop().unwrap_or(gone);
+            return Box::pin(Batch(&alone).make(&*common.context.store)).await.pop().unwrap_or(gone);
         }
         let started = Instant::now();
         let outcome = guarded(self.attempt(&event, None)).await;
-        let attempted = Attempted { took: started.elapsed(), ..self.ended(outcome) };
+        let took = started.elapsed();
+        let attempted = Attempted { key: self.key, number: self.number, outcome, event: Some(event), took };
         self.report(&attempted);
         attempted
     }
@@ -79,7 +87,7 @@ impl<S: Store> Making for Attempt<S> {
 impl<S: Store> Attempt<S> {
     /// Gives up on a delivery whose attempts all ended with their process.
     pub(super) async fn bury_crashed(mut self) -> Attempted {
-        match self.context.store.fetch(&[self.position]).await {
+        match self.common.context.store.fetch(&[self.position]).await {
             Err(error) => self.ended(store_failed(&error)),
             Ok(mut found) => {
                 self.event = found.pop().map(TailEvent::new);
@@ -95,8 +103,9 @@ impl<S: Store> Attempt<S> {
     }
 
     pub(super) async fn attempt(&self, event: &TailEvent, connection: Option<&mut S::Connection>) -> Outcome {
-        let (entry, decoded) = match event.decode(&self.context.registry) {
-            Ok((def, decoded)) => match self.wired.entry(def) {
+        let Common { context, wired, lease } = &*self.common;
+        let (entry, decoded) = match event.decode(&context.registry) {
+            Ok((def, decoded)) => match wired.entry(def) {
                 Some(entry) => (entry, decoded),
                 None => return Outcome::Handled,
             },
@@ -106,8 +115,8 @@ impl<S: Store> Attempt<S> {
             fault::point("retry.before");
         }
         // What is written in the handler's own transaction is marked there.
-        if self.wired.options.once && connection.is_none() {
-            match Box::pin(self.context.store.claim_once(&self.lease, event.id(), self.position)).await {
+        if wired.options.once && connection.is_none() {
+            match Box::pin(context.store.claim_once(lease, event.id(), self.position)).await {
                 Err(error) => return store_failed(&error),
                 Ok(OnceClaim::LeaseLost) => return Outcome::LeaseLost,
                 Ok(OnceClaim::Done) => return Outcome::Handled,
@@ -132,18 +141,18 @@ impl<S: Store> Attempt<S> {
         transaction: Option<&mut (dyn Any + Send)>,
     ) -> Result<(), HandlerError> {
         let about = Call { event: &**decoded, meta: &event.envelope.meta, attempt: self.number };
-        call(&about, &self.wired, entry, transaction).await
+        call(&about, &self.common.wired, entry, transaction).await
     }
 
     /// From the log taking the event to now, by the clocks of the database and of this process.
     fn since_commit_us(&self, meta: &EventMeta) -> Option<i64> {
-        meta.recorded_at.and_then(|at| (self.context.clock.now() - at).num_microseconds())
+        meta.recorded_at.and_then(|at| (self.common.context.clock.now() - at).num_microseconds())
     }
 
     /// Tells the log what came of it.
     pub(super) fn report(&self, attempted: &Attempted) {
         let Some(event) = &attempted.event else { return };
-        let (handler, meta, attempt) = (&*self.wired.name, &event.envelope.meta, self.number);
+        let (handler, meta, attempt) = (&*self.common.wired.name, &event.envelope.meta, self.number);
         let elapsed_us = u64::try_from(attempted.took.as_micros()).unwrap_or(u64::MAX);
         match &attempted.outcome {
             Outcome::Handled => tracing::debug!(target: "domain_events::delivery", handler, event = %meta.name,

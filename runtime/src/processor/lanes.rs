@@ -9,11 +9,12 @@ mod several;
 mod tests;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque, hash_map::Entry},
     sync::Arc,
 };
 
 use chrono::{DateTime, Utc};
+use foldhash::HashMap;
 
 use super::{tail::TailEvent, window::Ticket};
 use crate::{
@@ -31,8 +32,8 @@ struct Item {
 enum Place {
     /// In the window: nothing is stored about it.
     Window { ticket: Ticket },
-    /// Parked: the position has moved past it, this row keeps it.
-    Parked(Parked),
+    /// Parked: the position has moved past it, this row keeps it. In a box, since few are.
+    Parked(Box<Parked>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,15 @@ pub(super) struct Job {
     pub(super) crashed: bool,
 }
 
+/// An item that has left its lane for good.
+#[derive(Clone, Copy)]
+pub(super) enum Passed {
+    /// The window may forget it.
+    Window(Ticket),
+    /// This position's row may go.
+    Parked(i64),
+}
+
 /// What must be written, and what the window may forget, after a lane has changed.
 #[derive(Default)]
 pub(super) struct Changes {
@@ -87,7 +97,7 @@ impl Lanes {
     pub(super) fn restore(&mut self, key: u64, row: Parked) {
         self.parked += 1;
         self.restored.entry(row.aggregate.clone()).or_default().push(row.position);
-        let item = Item { position: row.position, event: None, place: Place::Parked(row) };
+        let item = Item { position: row.position, event: None, place: Place::Parked(Box::new(row)) };
         match self.lanes.get_mut(&key) {
             Some(lane) => lane.items.push_back(item),
             None => {
@@ -121,7 +131,7 @@ impl Lanes {
             Some(lane) if lane.waits_parked() => {
                 let row = waiting(&event, position, now);
                 self.parked += 1;
-                lane.items.push_back(Item { position, event: None, place: Place::Parked(row.clone()) });
+                lane.items.push_back(Item { position, event: None, place: Place::Parked(Box::new(row.clone())) });
                 Changes { tickets: vec![ticket], parked: vec![row], settled: Vec::new() }
             }
             Some(lane) => {
@@ -191,25 +201,22 @@ impl Lanes {
     }
 
     /// The running item is done.
-    pub(super) fn settle(&mut self, key: u64) -> Changes {
-        let changes = self.pass(key);
+    pub(super) fn settle(&mut self, key: u64) -> Option<Passed> {
+        let passed = self.pass(key);
         self.advance(key);
-        changes
+        passed
     }
 
     /// The running item is done, and what follows from the one behind it, which runs as well, is told next.
-    pub(super) fn pass(&mut self, key: u64) -> Changes {
-        let mut changes = Changes::default();
-        if let Some(item) = self.lanes.get_mut(&key).and_then(|lane| lane.items.pop_front()) {
-            match item.place {
-                Place::Window { ticket } => changes.tickets.push(ticket),
-                Place::Parked(row) => {
-                    self.parked -= 1;
-                    changes.settled.push(row.position);
-                }
+    pub(super) fn pass(&mut self, key: u64) -> Option<Passed> {
+        let item = self.lanes.get_mut(&key)?.items.pop_front()?;
+        Some(match item.place {
+            Place::Window { ticket } => Passed::Window(ticket),
+            Place::Parked(row) => {
+                self.parked -= 1;
+                Passed::Parked(row.position)
             }
-        }
-        changes
+        })
     }
 
     /// The running item failed and is to be tried again at `at`.
@@ -238,7 +245,7 @@ impl Lanes {
             row.state = ParkedState::Retrying;
             row.attempts = row.attempts.saturating_sub(1);
             row.next_at = at;
-            changes.parked.push(row.clone());
+            changes.parked.push((**row).clone());
         }
         self.hold(key, State::Until(at));
         changes
@@ -255,7 +262,7 @@ impl Lanes {
                 let row = waiting(event, item.position, now);
                 changes.tickets.push(*ticket);
                 changes.parked.push(row.clone());
-                item.place = Place::Parked(row);
+                item.place = Place::Parked(Box::new(row));
                 self.parked += 1;
             }
         }
@@ -282,12 +289,10 @@ impl Lanes {
                     let Some(event) = &item.event else { continue };
                     changes.tickets.push(*ticket);
                     self.parked += 1;
-                    let row = waiting(event, item.position, next_at);
-                    item.place = Place::Parked(row.clone());
-                    row
+                    waiting(event, item.position, next_at)
                 }
                 Place::Parked(_) if !first => continue,
-                Place::Parked(row) => row.clone(),
+                Place::Parked(row) => (**row).clone(),
             };
             let row = if first {
                 Parked { state, attempts, next_at, error: error.clone().or(row.error), ..row }
@@ -298,7 +303,7 @@ impl Lanes {
                 // It may be a while: the log keeps the event, memory need not.
                 item.event = None;
             }
-            item.place = Place::Parked(row.clone());
+            item.place = Place::Parked(Box::new(row.clone()));
             changes.parked.push(row);
         }
         changes
@@ -306,21 +311,26 @@ impl Lanes {
 
     /// What a lane does next, after its first item has left or been restored.
     fn advance(&mut self, key: u64) {
-        let Some(lane) = self.lanes.get_mut(&key) else { return };
-        let state = match lane.items.front().map(|item| &item.place) {
+        let Entry::Occupied(mut lane) = self.lanes.entry(key) else { return };
+        let state = match lane.get().items.front().map(|item| &item.place) {
             None => {
-                self.lanes.remove(&key);
+                lane.remove();
                 return;
             }
             Some(Place::Parked(row)) if row.state == ParkedState::Dead => State::Blocked,
             Some(Place::Parked(row)) if row.state == ParkedState::Retrying => State::Until(row.next_at),
             Some(_) => State::Ready,
         };
-        self.hold(key, state);
+        lane.get_mut().state = state;
+        self.enqueue(key, state);
     }
 
     fn hold(&mut self, key: u64, state: State) {
         self.set(key, state);
+        self.enqueue(key, state);
+    }
+
+    fn enqueue(&mut self, key: u64, state: State) {
         match state {
             State::Ready => self.ready.push_back(key),
             State::Until(at) => {

@@ -11,7 +11,7 @@ use super::{Context, key};
 use crate::{
     error::Result,
     event::{AnyEvent, Envelope, EventDef, EventId},
-    handler::{Registry, Undeliverable, decode},
+    handler::{Registry, Resolution, Undeliverable, decode},
     store::{Store, record::Position},
 };
 
@@ -26,17 +26,23 @@ const PAGE_BYTES: usize = 4 * 1024 * 1024;
 pub(super) struct TailEvent {
     pub(super) envelope: Envelope,
     pub(super) key: u64,
+    resolved: OnceLock<Resolution>,
     decoded: OnceLock<std::result::Result<(&'static EventDef, Arc<AnyEvent>), Undeliverable>>,
 }
 
 impl TailEvent {
     pub(super) fn new(envelope: Envelope) -> Arc<Self> {
         let key = key::of_event(&envelope.meta);
-        Arc::new(Self { envelope, key, decoded: OnceLock::new() })
+        Arc::new(Self { envelope, key, resolved: OnceLock::new(), decoded: OnceLock::new() })
     }
 
     pub(super) fn id(&self) -> EventId {
         self.envelope.meta.id
+    }
+
+    /// What its name and version lead to, looked up when the first handler asks.
+    pub(super) fn resolution(&self, registry: &Registry) -> &Resolution {
+        self.resolved.get_or_init(|| registry.resolve(&self.envelope.meta.name, self.envelope.meta.version))
     }
 
     /// The event itself, decoded when the first handler asks.

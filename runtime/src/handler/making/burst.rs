@@ -5,10 +5,11 @@
 //! against the rules of async code, holds up those that were made before it in the same burst; the rest is taken back.
 
 use std::{
+    collections::VecDeque,
     future::{Future, poll_fn},
     pin::Pin,
     task::Poll,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{Attempted, Making, together::Together};
@@ -32,23 +33,24 @@ pub(super) struct Waits<E> {
 
 /// Makes them, until one has to wait, or they have taken long, or nothing is left.
 pub(super) async fn make<A: Making>(together: &Together<A>) -> Made<A::Event> {
-    let since = Instant::now();
-    let mut attempts = Vec::new();
-    while let Some(attempt) = together.next() {
-        let (key, number) = (attempt.key(), attempt.number());
-        let mut rest = Box::pin(attempt.make());
-        match poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await {
-            Poll::Pending => return Made { attempts, waits: Some(Waits { key, number, rest }) },
-            Poll::Ready(attempted) => {
-                if !matches!(attempted.outcome, Outcome::Handled) {
-                    together.leave_lane(key);
-                }
-                attempts.push(attempted);
-            }
+    let mut attempts = Vec::with_capacity(together.about(VecDeque::len));
+    let Some(first) = together.next() else { return Made { attempts, waits: None } };
+    let (mut key, mut number) = (first.key(), first.number());
+    // Each is made where the one before it was: what it needs is too large to be allocated for each.
+    let mut rest = Box::pin(first.make());
+    let mut took = Duration::ZERO;
+    while let Poll::Ready(attempted) = poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await {
+        if !matches!(attempted.outcome, Outcome::Handled) {
+            together.leave_lane(key);
         }
-        if since.elapsed() >= BURST {
-            break;
+        took += attempted.took;
+        attempts.push(attempted);
+        if took >= BURST {
+            return Made { attempts, waits: None };
         }
+        let Some(next) = together.next() else { return Made { attempts, waits: None } };
+        (key, number) = (next.key(), next.number());
+        rest.set(next.make());
     }
-    Made { attempts, waits: None }
+    Made { attempts, waits: Some(Waits { key, number, rest }) }
 }

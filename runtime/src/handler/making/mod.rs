@@ -11,7 +11,7 @@ mod under_way;
 use std::{future::Future, time::Duration};
 
 pub(crate) use burst::BURST;
-pub(crate) use sharing::Sharing;
+pub(crate) use sharing::{MOST, Sharing};
 pub(crate) use together::Together;
 pub(crate) use under_way::{Ended, UnderWay};
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::{Attempted, Ended};
 
-/// The most deliveries together. PostgreSQL keeps 64 savepoints of a transaction at hand.
-const MOST: usize = 32;
+/// The most deliveries together, where nobody says more. PostgreSQL keeps 64 savepoints of a transaction at hand.
+pub(crate) const MOST: usize = 32;
 
 /// How many deliveries stay alone after one has failed, was slow or had to wait among others, at first and at most.
 const ALONE_FIRST: usize = 8;
@@ -24,11 +24,13 @@ pub(crate) struct Sharing {
     alone_next: usize,
     /// How long those made together may take; zero: there are none.
     shared_for: Duration,
+    /// The most that there ever are.
+    limit: usize,
 }
 
 impl Sharing {
-    pub(crate) fn new(shared_for: Duration) -> Self {
-        Self { most: 1, alone: 0, alone_next: ALONE_FIRST, shared_for }
+    pub(crate) fn new(shared_for: Duration, limit: usize) -> Self {
+        Self { most: 1, alone: 0, alone_next: ALONE_FIRST, shared_for, limit }
     }
 
     /// The most deliveries to be made together next.
@@ -52,7 +54,7 @@ impl Sharing {
         if took > self.shared_for {
             self.most = (deliveries / 2).max(1);
         } else if deliveries >= self.most() {
-            self.most = (self.most * 2).min(MOST);
+            self.most = (self.most * 2).min(self.limit);
         }
         if deliveries >= MOST {
             self.alone_next = (self.alone_next / 2).max(ALONE_FIRST);
@@ -89,7 +91,7 @@ mod tests {
 
     #[test]
     fn transactions_grow_while_all_goes_well_and_quickly() {
-        let mut sharing = Sharing::new(SHARED_FOR);
+        let mut sharing = Sharing::new(SHARED_FOR, MOST);
         let sizes: Vec<_> = (0..7)
             .map(|_| {
                 let most = sharing.most();
@@ -109,7 +111,7 @@ mod tests {
 
     #[test]
     fn after_a_failure_each_is_alone_for_a_while_and_longer_after_the_next() {
-        let mut sharing = Sharing { most: 16, ..Sharing::new(SHARED_FOR) };
+        let mut sharing = Sharing { most: 16, ..Sharing::new(SHARED_FOR, MOST) };
         let alone = |sharing: &mut Sharing| {
             let mut deliveries = 0;
             while sharing.most() == 1 {

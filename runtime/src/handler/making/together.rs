@@ -15,31 +15,35 @@ pub(crate) struct Together<A> {
 struct Waiting<A> {
     attempts: VecDeque<A>,
     /// The lanes of those that were taken out to be made.
-    begun: HashSet<u64>,
+    begun: Vec<u64>,
 }
 
 impl<A: Making> Together<A> {
     pub(crate) fn new(attempts: impl IntoIterator<Item = A>) -> Self {
-        let attempts = attempts.into_iter().collect();
-        Self { waiting: Mutex::new(Waiting { attempts, begun: HashSet::new() }) }
+        let attempts: VecDeque<_> = attempts.into_iter().collect();
+        let begun = Vec::with_capacity(attempts.len());
+        Self { waiting: Mutex::new(Waiting { attempts, begun }) }
     }
 
     /// Takes back what was not begun; returns the lanes that nothing was begun of.
     pub(crate) fn take_back(&self) -> HashSet<u64> {
         let mut waiting = self.waiting();
-        let left: HashSet<_> = waiting.attempts.drain(..).map(|attempt| attempt.key()).collect();
-        left.difference(&waiting.begun).copied().collect()
+        let mut left: HashSet<_> = waiting.attempts.drain(..).map(|attempt| attempt.key()).collect();
+        if !left.is_empty() {
+            waiting.begun.iter().for_each(|key| _ = left.remove(key));
+        }
+        left
     }
 
     /// The lanes that something was begun of.
     pub(crate) fn begun(&self) -> HashSet<u64> {
-        self.waiting().begun.clone()
+        self.waiting().begun.iter().copied().collect()
     }
 
     pub(crate) fn next(&self) -> Option<A> {
         let mut waiting = self.waiting();
         let attempt = waiting.attempts.pop_front()?;
-        waiting.begun.insert(attempt.key());
+        waiting.begun.push(attempt.key());
         Some(attempt)
     }
 

@@ -13,19 +13,24 @@ impl Lanes {
     /// At most so many more fresh deliveries to go with a fresh one that was started: the first ones of other lanes, then
     /// those behind them, each lane's in order. Their lanes run from now on.
     pub(in crate::processor) fn start_with(&mut self, first: &Job, most: usize) -> Vec<Job> {
-        let (mut jobs, mut keys) = (Vec::new(), vec![first.key]);
-        let mut others = std::mem::take(&mut self.ready);
-        others.retain(|key| {
-            let Some(lane) = self.lanes.get_mut(key) else { return false };
-            let Some(job) = lane.items.front().and_then(|item| item.fresh(*key)).filter(|_| jobs.len() < most) else {
-                return true;
-            };
-            lane.state = State::Running;
-            jobs.push(job);
-            keys.push(*key);
-            false
-        });
-        self.ready = others;
+        let (mut jobs, mut keys) = (Vec::with_capacity(most), Vec::with_capacity(most + 1));
+        keys.push(first.key);
+        let mut others = Vec::new();
+        while jobs.len() < most
+            && let Some(key) = self.ready.pop_front()
+        {
+            let Some(lane) = self.lanes.get_mut(&key) else { continue };
+            match lane.items.front().and_then(|item| item.fresh(key)) {
+                None => others.push(key),
+                Some(job) => {
+                    lane.state = State::Running;
+                    jobs.push(job);
+                    keys.push(key);
+                }
+            }
+        }
+        // They keep their places.
+        others.into_iter().rev().for_each(|key| self.ready.push_front(key));
         let mut depth = 1;
         while jobs.len() < most && !keys.is_empty() {
             keys.retain(|key| {

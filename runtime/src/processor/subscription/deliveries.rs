@@ -1,7 +1,6 @@
 //! Which deliveries of a session begin, and what follows when they end.
 
 use std::{
-    collections::{HashMap, HashSet},
     ops::ControlFlow,
     sync::Arc,
     time::{Duration, Instant},
@@ -14,7 +13,7 @@ use crate::{
     handler::{Ended, Next, OnDead, Outcome, next},
     processor::{
         batch::Batch,
-        delivery::{Attempt, Attempted},
+        delivery::{Attempt, Attempted, Common},
         lanes::Job,
         tail::TailEvent,
     },
@@ -84,11 +83,11 @@ impl<S: Store> Session<'_, S> {
     pub(super) fn begin_attempt(&mut self, job: Job) {
         if self.is_spent(&job) {
             let number = job.attempts;
-            let (key, attempt) = (job.key, self.attempt(job, number));
+            let (key, attempt) = (job.key, attempt(&self.common, job, number));
             self.running.give_up(key, number, attempt.bury_crashed());
         } else {
             let number = job.attempts + 1;
-            self.running.make(self.attempt(job, number));
+            self.running.make(attempt(&self.common, job, number));
         }
         self.careful = self.careful.map(|left| left.saturating_sub(1));
     }
@@ -98,7 +97,7 @@ impl<S: Store> Session<'_, S> {
         if more.is_empty() {
             return self.begin_attempt(first);
         }
-        let attempts: Vec<_> = std::iter::once(first).chain(more).map(|job| self.attempt(job, 1)).collect();
+        let attempts = std::iter::once(first).chain(more).map(|job| attempt(&self.common, job, 1));
         let context = &self.subscription.context;
         if self.subscription.wired.transactional {
             let (store, within) = (Arc::clone(&context.store), context.config.share_transactions);
@@ -116,39 +115,26 @@ impl<S: Store> Session<'_, S> {
         }
     }
 
-    fn attempt(&self, job: Job, number: u32) -> Attempt<S> {
-        Attempt {
-            context: Arc::clone(&self.subscription.context),
-            wired: Arc::clone(&self.subscription.wired),
-            lease: self.subscription.claim.lease.clone(),
-            key: job.key,
-            event: job.event,
-            position: job.position,
-            number,
-        }
-    }
-
     /// What follows attempts that have ended; `Break` if the lease is lost.
     pub(super) fn ended(&mut self, ended: Ended<Arc<TailEvent>>) -> ControlFlow<()> {
         // What fails costs the others something only where they share a transaction with it.
         let transactional = self.subscription.wired.transactional;
         self.sharing.learn(&ended, |attempt| transactional && !matches!(attempt.outcome, Outcome::Handled));
         let Ended { attempts, left, begun, waits, .. } = ended;
-        let last: HashMap<_, _> = attempts.iter().enumerate().map(|(index, attempt)| (attempt.key, index)).collect();
-        let mut closed = HashSet::new();
-        for (index, attempted) in attempts.into_iter().enumerate() {
+        let mut closed = Vec::new();
+        let mut attempts = attempts.into_iter();
+        while let Some(attempted) = attempts.next() {
             let key = attempted.key;
             // Behind one that is to be made again; it was made in vain.
             if closed.contains(&key) {
                 continue;
             }
-            let is_last = last.get(&key) == Some(&index) && waits != Some(key);
+            // They are few: asking those behind it is cheaper than knowing.
+            let is_last = waits != Some(key) && attempts.as_slice().iter().all(|later| later.key != key);
             match self.attempted(attempted, begun, is_last) {
                 None => return ControlFlow::Break(()),
-                Some(goes_on) if goes_on => {}
-                Some(_) => {
-                    closed.insert(key);
-                }
+                Some(true) => {}
+                Some(false) => closed.push(key),
             }
         }
         for key in left {
@@ -161,32 +147,44 @@ impl<S: Store> Session<'_, S> {
     /// only the `last` one sets it free.
     fn attempted(&mut self, attempted: Attempted, begun: bool, last: bool) -> Option<bool> {
         let Attempted { key, number: attempts, outcome, event, took: _ } = attempted;
-        let now = self.subscription.context.clock.now();
         let options = self.subscription.wired.options;
         if options.once
             && let Some(event) = &event
         {
             self.progress.once(event.id(), &outcome);
         }
-        let (changes, goes_on) = match next(outcome, attempts, &options) {
+        self.progress.worked();
+        let changes = match next(outcome, attempts, &options) {
             Next::Leave => return None,
-            Next::Settle if last => (self.lanes.settle(key), true),
-            Next::Settle => (self.lanes.pass(key), true),
-            Next::Repeat => (self.lanes.repeat(key, begun, later(now, STORE_PAUSE)), false),
-            Next::Retry { wait, error } => (self.lanes.retry(key, attempts, later(now, wait), error), false),
+            Next::Settle => return Some(self.pass(key, last)),
+            Next::Repeat => self.lanes.repeat(key, begun, later(self.now(), STORE_PAUSE)),
+            Next::Retry { wait, error } => self.lanes.retry(key, attempts, later(self.now(), wait), error),
             Next::Bury { reason, error } => {
+                let now = self.now();
                 if let Some(event) = event {
                     self.bury(&event, attempts, reason, &error, now);
                 }
                 match options.on_dead {
-                    OnDead::Continue => (self.lanes.settle(key), true),
-                    OnDead::Park => (self.lanes.block(key, attempts, now, error), false),
+                    OnDead::Continue => return Some(self.pass(key, true)),
+                    OnDead::Park => self.lanes.block(key, attempts, now, error),
                 }
             }
         };
-        self.progress.worked();
         self.progress.apply(changes);
-        Some(goes_on)
+        Some(false)
+    }
+
+    /// A delivery is over, and its lane goes on; of several in one lane, only the `last` one sets it free.
+    fn pass(&mut self, key: u64, last: bool) -> bool {
+        let passed = if last { self.lanes.settle(key) } else { self.lanes.pass(key) };
+        if let Some(passed) = passed {
+            self.progress.done(passed);
+        }
+        true
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.subscription.context.clock.now()
     }
 
     fn bury(&mut self, event: &TailEvent, attempts: u32, reason: DeadReason, error: &str, now: DateTime<Utc>) {
@@ -196,4 +194,9 @@ impl<S: Store> Session<'_, S> {
         let envelope = event.envelope.clone();
         self.progress.bury(DeadLetter::new(Arc::clone(handler), envelope, attempts, reason, error.to_owned(), now));
     }
+}
+
+fn attempt<S>(common: &Arc<Common<S>>, job: Job, number: u32) -> Attempt<S> {
+    let Job { key, position, event, .. } = job;
+    Attempt { common: Arc::clone(common), key, event, position, number }
 }

@@ -86,11 +86,10 @@ impl<S> Subscription<S> {
 
     /// Whether an event is one to deliver, or to bury, here.
     fn takes(&self, event: &TailEvent) -> bool {
-        let meta = &event.envelope.meta;
         self.owns(event.key)
-            && match self.context.registry.resolve(&meta.name, meta.version) {
+            && match event.resolution(&self.context.registry) {
                 Resolution::Known(def) => self.wired.entry(def).is_some(),
-                Resolution::UnknownVersion(_) => self.wired.takes(&meta.name),
+                Resolution::UnknownVersion(_) => self.wired.takes(&event.envelope.meta.name),
                 Resolution::UnknownEvent => self.context.config.unknown_events == UnknownEvents::DeadLetter,
             }
     }

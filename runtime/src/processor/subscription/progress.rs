@@ -8,7 +8,10 @@ use std::{
 use crate::event::EventId;
 use crate::{
     handler::{Outcome, Verdict},
-    processor::{lanes::Changes, window::Window},
+    processor::{
+        lanes::{Changes, Passed},
+        window::Window,
+    },
     store::record::{Checkpoint, DeadLetter, Lease, Position},
 };
 
@@ -39,6 +42,15 @@ impl Progress {
         }
         self.pending.parked.extend(changes.parked);
         self.pending.settled.extend(changes.settled);
+        self.touch();
+    }
+
+    /// Takes in that a delivery is done.
+    pub(super) fn done(&mut self, passed: Passed) {
+        match passed {
+            Passed::Window(ticket) => self.window.done(ticket),
+            Passed::Parked(position) => self.pending.settled.push(position),
+        }
         self.touch();
     }
 

@@ -14,9 +14,9 @@ use super::{
     waits::{Boxed, later, output, sleep_until},
 };
 use crate::{
-    handler::{BURST, HandlerOptions, Sharing, UnderWay},
+    handler::{BURST, HandlerOptions, MOST, Sharing, UnderWay},
     processor::{
-        delivery::Attempt,
+        delivery::{Attempt, Common},
         key,
         lanes::{Job, Lanes},
         tail::TailPage,
@@ -50,6 +50,8 @@ pub(super) enum End {
 /// What is remembered between one reading of the stored state and the next.
 pub(super) struct Session<'a, S: Store> {
     pub(super) subscription: &'a mut Subscription<S>,
+    /// For the attempts.
+    pub(super) common: Arc<Common<S>>,
     orders: Orders,
     pub(super) lanes: Lanes,
     pub(super) progress: Progress,
@@ -91,7 +93,13 @@ impl<'a, S: Store> Session<'a, S> {
             tracing::warn!(subscription = %subscription.claim.lease.subscription, crashes,
                 "its last holder ended without giving it back; delivering one event at a time for a while");
         }
+        let common = Arc::new(Common {
+            context: Arc::clone(&subscription.context),
+            wired: Arc::clone(&subscription.wired),
+            lease: subscription.claim.lease.clone(),
+        });
         Some(Self {
+            common,
             orders,
             lanes,
             progress: Progress::new(subscription.claim.lease.clone()),
@@ -100,7 +108,7 @@ impl<'a, S: Store> Session<'a, S> {
             caught_up: false,
             kept: subscription.claim.position.clone(),
             running: UnderWay::new(),
-            sharing: Sharing::new(together_for(subscription)),
+            sharing: sharing(subscription),
             armed: Vec::new(),
             arming: Vec::new(),
             careful: (crashes > 0).then_some(CAREFUL),
@@ -264,9 +272,15 @@ impl<'a, S: Store> Session<'a, S> {
     }
 }
 
-/// How long deliveries that are made together may take.
-fn together_for<S>(subscription: &Subscription<S>) -> Duration {
-    if subscription.wired.transactional { subscription.context.config.share_transactions } else { BURST }
+/// How many deliveries are made together, and how long they may take.
+fn sharing<S>(subscription: &Subscription<S>) -> Sharing {
+    let config = &subscription.context.config;
+    if subscription.wired.transactional {
+        return Sharing::new(config.share_transactions, MOST);
+    }
+    // Few and long bursts cost least; each thread is to have two of a full window.
+    let threads = tokio::runtime::Handle::current().metrics().num_workers();
+    Sharing::new(BURST, (config.batch / (2 * threads)).max(MOST))
 }
 
 /// A delivery found `Running` took its process down: that was an attempt like any other, and the next one waits.

@@ -34,7 +34,7 @@ impl Tally {
     }
 
     fn see(&self, handler: usize, event: &CardAddedToLibraryEvent, meta: &EventMeta) {
-        let card: usize = event.card_id.trim_start_matches("card-").parse().expect("a card's number");
+        let card: usize = event.card_id["card-".len()..].parse().expect("a card's number");
         let position = meta.position.expect("a position");
         let before = self.0[handler].last[card].swap(position, Ordering::Relaxed);
         assert!(before < position, "card {card}: {position} came after {before}");
