@@ -55,7 +55,7 @@ impl Progress {
     }
 
     /// Takes in a stretch with nothing to do in it.
-    pub(super) fn pass(&mut self, resume: Position) {
+    pub(super) fn pass(&mut self, resume: &Position) {
         self.window.pass(resume);
         self.touch();
     }
@@ -153,7 +153,7 @@ mod tests {
     fn a_checkpoint_that_came_due_since_the_last_look_still_has_a_time() {
         let subscription = SubscriptionId { handler: Arc::from("a.a"), partition: 0 };
         let mut progress = Progress::new(Lease { subscription, owner: NodeId("n".into()), fence: 1 });
-        progress.pass(Position { after: 7, window: None });
+        progress.pass(&Position { after: 7, window: None });
         assert!(!progress.is_due(true));
         progress.dirty_since = Instant::now().checked_sub(PASSED_WAITS * 2);
         assert!(progress.due_at().is_some(), "nobody would look again");

@@ -227,17 +227,17 @@ impl<'a, S: Store> Session<'a, S> {
             }
             taken += 1;
             if self.subscription.takes(event) {
-                let ticket = self.progress.window.push(resume.clone());
+                let ticket = self.progress.window.push(resume);
                 let meta = &event.envelope.meta;
                 let position = meta.position.unwrap_or(resume.after);
                 let ordered = resume.window.is_none() || meta.aggregate_version.is_some();
                 let changes = self.lanes.admit(Arc::clone(event), position, ticket, ordered, now);
                 self.progress.apply(changes);
             } else {
-                self.progress.pass(resume.clone());
+                self.progress.pass(resume);
             }
         }
-        self.progress.pass(page.end.clone());
+        self.progress.pass(&page.end);
         self.read_from = page.end.clone();
     }
 

@@ -313,8 +313,10 @@ fn page(place: &Place, target: &Target, stretch: Stretch, more: bool) -> Page {
         false => within(stretch.reached),
     };
     let end = end.position();
+    // One text for all of them, and one pointer.
+    let window = within(place.after).position().window;
     let positions = stretch.events.iter().filter_map(|event| event.meta.position);
-    let mut resume: Vec<Position> = positions.map(|position| within(position).position()).collect();
+    let mut resume: Vec<Position> = positions.map(|after| Position { after, window: window.clone() }).collect();
     if let Some(last) = resume.last_mut() {
         *last = end.clone();
     }
