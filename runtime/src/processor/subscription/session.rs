@@ -34,6 +34,9 @@ const LAST_WORD: Duration = Duration::from_secs(3);
 /// what is done is written down after a moment; where it stands further on, the next crash finds it.
 const CAREFUL: usize = 128;
 
+/// The most deliveries in one burst.
+const LONGEST_BURST: usize = 128;
+
 /// How a session ended.
 pub(super) enum End {
     Stopped,
@@ -280,7 +283,7 @@ fn sharing<S>(subscription: &Subscription<S>) -> Sharing {
     }
     // Few and long bursts cost least; each thread is to have two of a full window.
     let threads = tokio::runtime::Handle::current().metrics().num_workers();
-    Sharing::new(BURST, (config.batch / (2 * threads)).max(MOST))
+    Sharing::new(BURST, (config.batch / (2 * threads)).clamp(MOST, LONGEST_BURST))
 }
 
 /// A delivery found `Running` took its process down: that was an attempt like any other, and the next one waits.
