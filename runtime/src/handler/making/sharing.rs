@@ -100,6 +100,9 @@ mod tests {
             })
             .collect();
         assert_eq!(sizes, [1, 2, 4, 8, 16, 32, 32]);
+        let mut longer = Sharing::new(SHARED_FOR, 3 * MOST);
+        (0..9).for_each(|_| longer.went_well(longer.most(), QUICK));
+        assert_eq!(longer.most(), 3 * MOST, "as many as it may");
         // Fewer, because there were no more.
         sharing.went_well(3, QUICK);
         assert_eq!(sharing.most(), 32);

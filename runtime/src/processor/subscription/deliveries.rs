@@ -156,7 +156,10 @@ impl<S: Store> Session<'_, S> {
         self.progress.worked();
         let changes = match next(outcome, attempts, &options) {
             Next::Leave => return None,
-            Next::Settle => return Some(self.pass(key, last)),
+            Next::Settle => {
+                self.pass(key, last);
+                return Some(true);
+            }
             Next::Repeat => self.lanes.repeat(key, begun, later(self.now(), STORE_PAUSE)),
             Next::Retry { wait, error } => self.lanes.retry(key, attempts, later(self.now(), wait), error),
             Next::Bury { reason, error } => {
@@ -165,7 +168,10 @@ impl<S: Store> Session<'_, S> {
                     self.bury(&event, attempts, reason, &error, now);
                 }
                 match options.on_dead {
-                    OnDead::Continue => return Some(self.pass(key, true)),
+                    OnDead::Continue => {
+                        self.pass(key, true);
+                        return Some(true);
+                    }
                     OnDead::Park => self.lanes.block(key, attempts, now, error),
                 }
             }
@@ -175,12 +181,11 @@ impl<S: Store> Session<'_, S> {
     }
 
     /// A delivery is over, and its lane goes on; of several in one lane, only the `last` one sets it free.
-    fn pass(&mut self, key: u64, last: bool) -> bool {
+    fn pass(&mut self, key: u64, last: bool) {
         let passed = if last { self.lanes.settle(key) } else { self.lanes.pass(key) };
         if let Some(passed) = passed {
             self.progress.done(passed);
         }
-        true
     }
 
     fn now(&self) -> DateTime<Utc> {
