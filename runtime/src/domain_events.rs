@@ -130,7 +130,7 @@ impl<S: Store> DomainEvents<S> {
             config: self.0.config.clone(),
             bell: self.0.bell.clone(),
             switch: self.0.switch.clone(),
-            progress: Bell::new(),
+            at_rest: Bell::new(),
         })
     }
 

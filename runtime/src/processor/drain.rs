@@ -17,7 +17,7 @@ use crate::{
     wake::Listener,
 };
 
-/// Looks again after this time even if nothing was written: another process may do the work.
+/// Looks again after this time even if no subscription came to rest: another process may do the work.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// For so many times as long as a look took, there is none: with much to do, every look costs what the work needs.
@@ -27,23 +27,23 @@ const REST: u32 = 5;
 pub(super) async fn drained<S: Store>(
     context: &Context<S>,
     handlers: &[Arc<Wired>],
-    progress: &mut Listener,
+    at_rest: &mut Listener,
 ) -> Result<()> {
     let head = context.store.head().await?.after;
     loop {
-        progress.clear();
+        at_rest.clear();
         let begun = Instant::now();
         if is_done(context, handlers, head).await? {
             return Ok(());
         }
         tokio::time::sleep(begun.elapsed() * REST).await;
         // Whichever comes first; a ring that is missed is made up for by the next look.
-        let _ = tokio::time::timeout(LOOK, progress.heard()).await;
+        let _ = tokio::time::timeout(LOOK, at_rest.heard()).await;
     }
 }
 
 async fn is_done<S: Store>(context: &Context<S>, handlers: &[Arc<Wired>], head: i64) -> Result<bool> {
-    let states = context.store.subscriptions().await?;
+    let states = context.store.glance().await?;
     let ours = |handler: &str| handlers.iter().find(|wired| *wired.name == *handler);
     for state in &states {
         let Some(wired) = ours(&state.id.handler).filter(|_| !state.paused) else { continue };
@@ -53,8 +53,11 @@ async fn is_done<S: Store>(context: &Context<S>, handlers: &[Arc<Wired>], head: 
             return Ok(false);
         }
     }
-    let paused = |handler: &str| states.iter().any(|state| state.paused && *state.id.handler == *handler);
-    for wired in handlers.iter().filter(|wired| !paused(&wired.name)) {
+    let waits = |handler: &str| {
+        let mut its = states.iter().filter(|state| *state.id.handler == *handler);
+        its.clone().all(|state| !state.paused) && its.any(|state| state.parked > 0)
+    };
+    for wired in handlers.iter().filter(|wired| waits(&wired.name)) {
         let parked = context.store.parked(&wired.name, usize::MAX).await?;
         if parked.iter().any(|row| row.position <= head && !waits_for_a_person(row, &parked)) {
             return Ok(false);

@@ -44,8 +44,8 @@ pub(crate) struct Context<S> {
     pub(crate) config: Config,
     pub(crate) bell: Bell,
     pub(crate) switch: Bell,
-    /// Rung when a checkpoint is written.
-    pub(crate) progress: Bell,
+    /// Rung when a subscription has written down all there was to do.
+    pub(crate) at_rest: Bell,
 }
 
 /// The background task that moves subscriptions forward, not started yet. Made by
@@ -96,9 +96,9 @@ impl<S: Store> Processor<S> {
     pub async fn drain(self) -> Result<()> {
         let handlers = self.context.registry.in_groups(self.groups.as_deref())?;
         let context = Arc::clone(&self.context);
-        let mut progress = context.progress.listen();
+        let mut at_rest = context.at_rest.listen();
         let running = self.start().await?;
-        let drained = drain::drained(&context, &handlers, &mut progress).await;
+        let drained = drain::drained(&context, &handlers, &mut at_rest).await;
         running.shutdown().await?;
         drained
     }

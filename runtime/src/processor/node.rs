@@ -56,7 +56,7 @@ impl<S: Store> Node<S> {
     /// Makes sure that the subscriptions of these handlers exist, and that the store answers.
     pub(super) async fn join(context: Arc<Context<S>>, handlers: Vec<Arc<Wired>>) -> Result<Self> {
         let wanted: Vec<_> = handlers.iter().flat_map(|wired| subscriptions_of(wired)).collect();
-        let before = context.store.subscriptions().await?;
+        let before = context.store.glance().await?;
         context.store.ensure(&wanted).await?;
         warn_of_strangers(&context, &before).await?;
         let id = NodeId(format!("{}-{:08x}", context.config.node, fastrand::u32(..)).into());
@@ -65,7 +65,7 @@ impl<S: Store> Node<S> {
             row: NodeRow { id, handlers: names },
             handlers: handlers.into_iter().map(|wired| (Arc::clone(&wired.name), wired)).collect(),
             tail: Arc::new(Tail::new(Arc::clone(&context))),
-            desk: Desk::open(Arc::clone(&context.store), context.progress.clone()),
+            desk: Desk::open(Arc::clone(&context.store)),
             context,
             held: HashMap::new(),
             tasks: JoinSet::new(),
@@ -197,7 +197,7 @@ impl<S: Store> Node<S> {
     /// a partition that was cut otherwise would pass over what it takes for another's. The number is changed as soon as
     /// nobody holds one of the old partitions any more.
     async fn fitting_states(&mut self) -> Result<Vec<SubscriptionState>> {
-        let mut states = self.context.store.subscriptions().await?;
+        let mut states = self.context.store.glance().await?;
         let unfit: Vec<_> = self
             .handlers
             .values()
@@ -206,7 +206,7 @@ impl<S: Store> Node<S> {
             .collect();
         if !unfit.is_empty() {
             self.context.store.ensure(&unfit).await?;
-            states = self.context.store.subscriptions().await?;
+            states = self.context.store.glance().await?;
         }
         let fitting = self.handlers.values().filter(|wired| fits(wired, &states));
         self.row.handlers = fitting.map(|wired| wired.name.to_string()).collect();
@@ -229,7 +229,7 @@ impl<S: Store> Node<S> {
         };
         fault::point("claim.after");
         // Nobody can change the number of partitions from now on, but somebody may have, a moment ago.
-        let states = self.context.store.subscriptions().await;
+        let states = self.context.store.glance().await;
         if !states.as_ref().is_ok_and(|states| fits(wired, states)) {
             self.context.store.release(&claim.lease).await?;
             return states.map(|_| None);
@@ -258,7 +258,7 @@ impl<S: Store> Node<S> {
 
     /// Looks whether a person paused, resumed, redrove or discarded.
     async fn look(&mut self) {
-        match self.context.store.subscriptions().await {
+        match self.context.store.glance().await {
             Err(error) => tracing::warn!(%error, "can't read the subscriptions; trying again"),
             Ok(states) => {
                 for state in states {

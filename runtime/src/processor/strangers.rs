@@ -17,7 +17,7 @@ const NAMED: usize = 10;
 /// Warns of positions, parked deliveries and dead letters of handlers that are not linked in, and of events in the log
 /// that are not. `before` is how the subscriptions stood before this processor made its own.
 pub(super) async fn warn_of_strangers<S: Store>(context: &Context<S>, before: &[SubscriptionState]) -> Result<()> {
-    let after = context.store.subscriptions().await?;
+    let after = context.store.glance().await?;
     let stored = context.store.kinds(LOOKED_AT).await?;
     let handlers = handlers(&context.registry, before, &after);
     for warning in handlers.into_iter().chain(events(&context.registry, context.config.unknown_events, &stored)) {

@@ -182,6 +182,12 @@ pub trait SubscriptionStore: Send + Sync + 'static {
     /// The state of all subscriptions in the store, sorted by handler and partition.
     fn subscriptions(&self) -> impl Future<Output = Result<Vec<SubscriptionState>>> + Send;
 
+    /// As [`subscriptions`](Self::subscriptions), for whoever only asks which have something left to do: where a
+    /// subscription lags at all, its `lag` may be any number above zero. Worth having where counting costs.
+    fn glance(&self) -> impl Future<Output = Result<Vec<SubscriptionState>>> + Send {
+        self.subscriptions()
+    }
+
     /// Pauses or resumes all partitions of a handler; `false` if there is no such subscription. Adds one to their
     /// `revision`.
     fn set_paused(&self, handler: &str, paused: bool) -> impl Future<Output = Result<bool>> + Send;

@@ -37,12 +37,13 @@ pub(super) fn read<S: Store>(
 pub(super) fn write<S>(
     subscription: &Subscription<S>,
     checkpoint: Checkpoint,
+    is_urgent: bool,
 ) -> impl Future<Output = bool> + Send + use<S> {
     let (desk, handler) = (subscription.desk.clone(), Arc::clone(&subscription.wired.name));
     async move {
         let mut pause = Pause::new("write the checkpoint", handler);
         loop {
-            match desk.clone().hand_in(checkpoint.clone()).await {
+            match desk.clone().hand_in(checkpoint.clone(), is_urgent).await {
                 Ok(written) => return written,
                 Err(error) => pause.after(&error).await,
             }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
@@ -15,11 +16,12 @@ use crate::{
     store::record::{Checkpoint, DeadLetter, Lease, Position},
 };
 
-/// So many deliveries are written down at the latest ...
-const WORK_PER_CHECKPOINT: usize = 256;
-/// ... or after this time; events that were only passed over may wait longer.
-const WORK_WAITS: Duration = Duration::from_millis(50);
+/// What was delivered is written down so often, and what was only passed over less often.
+const WORK_WAITS: Duration = Duration::from_millis(25);
 const PASSED_WAITS: Duration = Duration::from_millis(100);
+
+/// All subscriptions of a process write at the same moments, counted from here: one transaction does for many.
+static FIRST_MOMENT: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The window, and the next checkpoint as it grows.
 pub(super) struct Progress {
@@ -109,18 +111,14 @@ impl Progress {
             self.work = 0;
             return false;
         }
-        let waited = self.dirty_since.map_or(Duration::ZERO, |since| since.elapsed());
-        let worked = self.has_work();
-        self.work >= WORK_PER_CHECKPOINT
-            || (worked && (idle || waited >= WORK_WAITS))
-            || waited >= PASSED_WAITS
-            || self.pending.calm
+        let is_time = self.due_at().is_some_and(|at| at <= Instant::now());
+        is_time || (idle && self.has_work()) || self.pending.calm
     }
 
     /// When it will be time to write, if nothing else happens; `None` if there is nothing. It may have come already.
     pub(super) fn due_at(&self) -> Option<Instant> {
-        let wait = if self.has_work() { WORK_WAITS } else { PASSED_WAITS };
-        self.dirty_since.map(|since| since + wait)
+        let every = if self.has_work() { WORK_WAITS } else { PASSED_WAITS };
+        self.dirty_since.map(|since| moment_after(since, every))
     }
 
     fn has_work(&self) -> bool {
@@ -142,6 +140,12 @@ impl Progress {
     }
 }
 
+/// The first moment after that time, of those that are so far apart.
+fn moment_after(time: Instant, apart: Duration) -> Instant {
+    let past = time.saturating_duration_since(*FIRST_MOMENT).as_nanos() % apart.as_nanos();
+    time + apart - Duration::from_nanos_u128(past)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -157,5 +161,13 @@ mod tests {
         assert!(!progress.is_due(true));
         progress.dirty_since = Instant::now().checked_sub(PASSED_WAITS * 2);
         assert!(progress.due_at().is_some(), "nobody would look again");
+    }
+
+    #[test]
+    fn whoever_has_something_to_write_writes_at_the_same_moment_as_others() {
+        let (first, apart) = (*FIRST_MOMENT, Duration::from_millis(10));
+        let after = |since_first| moment_after(first + Duration::from_micros(since_first), apart) - first;
+        assert_eq!([0, 1, 9_999].map(after), [apart; 3]);
+        assert_eq!([10_000, 19_999].map(after), [apart * 2; 2]);
     }
 }

@@ -167,12 +167,12 @@ impl<'a, S: Store> Session<'a, S> {
                     reading = Some(Box::pin(patience::read(self.subscription, self.read_from.clone())));
                 }
             }
-            let idle = draining || !self.armed.is_empty() || self.is_idle();
+            let idle = draining || !self.armed.is_empty() || (self.caught_up && self.is_idle());
             if writing.is_none() && self.progress.is_due(idle) {
                 let checkpoint = self.progress.take();
                 self.arming.append(&mut self.armed);
                 let position = checkpoint.position.clone();
-                writing = Some((position, Box::pin(patience::write(self.subscription, checkpoint))));
+                writing = Some((position, Box::pin(patience::write(self.subscription, checkpoint, idle))));
             }
 
             // Every arm is cancel-safe: the two futures stay where they are, the rest are made to be asked again.
@@ -195,6 +195,9 @@ impl<'a, S: Store> Session<'a, S> {
                         return End::LeaseLost;
                     }
                     self.kept = position.unwrap_or(self.kept);
+                    if self.caught_up && self.is_idle() {
+                        self.subscription.context.at_rest.ring();
+                    }
                     for job in std::mem::take(&mut self.arming) {
                         self.begin_attempt(job);
                     }

@@ -101,9 +101,11 @@ impl SubscriptionStore for PostgresStore {
     }
 
     async fn subscriptions(&self) -> Result<Vec<SubscriptionState>> {
-        let mut own = self.own().await?;
-        let rows = self.query(STATES).bind(COUNTED + 1).fetch_all(&mut *own).await.context(self)?;
-        rows.iter().map(state).collect::<Result<_, _>>().context(self)
+        self.states(COUNTED).await
+    }
+
+    async fn glance(&self) -> Result<Vec<SubscriptionState>> {
+        self.states(0).await
     }
 
     async fn set_paused(&self, handler: &str, paused: bool) -> Result<bool> {
@@ -126,6 +128,13 @@ impl SubscriptionStore for PostgresStore {
 }
 
 impl PostgresStore {
+    /// The states of all subscriptions, their lag counted up to there.
+    async fn states(&self, counted: i64) -> Result<Vec<SubscriptionState>> {
+        let mut own = self.own().await?;
+        let rows = self.query(STATES).bind(counted + 1).fetch_all(&mut *own).await.context(self)?;
+        rows.iter().map(|row| state(row, counted)).collect::<Result<_, _>>().context(self)
+    }
+
     /// Says that a person changed something about a handler's deliveries; whether there is such a handler. Locks its
     /// subscriptions in their order.
     pub(super) async fn revise(&self, connection: &mut PgConnection, handler: &str) -> Result<bool> {
@@ -172,7 +181,7 @@ pub(super) fn place_of(row: &PgRow, first: usize) -> Result<Place, sqlx::Error> 
     Ok(Place { after, seen: snapshot(first + 1)?, target })
 }
 
-fn state(row: &PgRow) -> Result<SubscriptionState, sqlx::Error> {
+fn state(row: &PgRow, most: i64) -> Result<SubscriptionState, sqlx::Error> {
     let place = place_of(row, 0)?;
     let partition: i32 = row.try_get(6)?;
     let id = SubscriptionId {
@@ -180,7 +189,7 @@ fn state(row: &PgRow) -> Result<SubscriptionState, sqlx::Error> {
         partition: u16::try_from(partition).unwrap_or(u16::MAX),
     };
     let (counted, head): (i64, i64) = (row.try_get(10)?, row.try_get(13)?);
-    let lag = if counted > COUNTED { counted.max(distance(place.after, head)) } else { counted };
+    let lag = if counted > most { counted.max(distance(place.after, head)) } else { counted };
     Ok(SubscriptionState {
         owner: row.try_get::<Option<&str>, _>(7)?.map(|owner| NodeId(owner.into())),
         paused: row.try_get(8)?,

@@ -52,6 +52,10 @@ impl SubscriptionStore for SqlStore {
         pass_on!(self.subscriptions())
     }
 
+    async fn glance(&self) -> Result<Vec<SubscriptionState>> {
+        pass_on!(self.glance())
+    }
+
     async fn forget(&self, handler: &str, dead_letters: bool) -> Result<Forgotten> {
         pass_on!(self.forget(handler, dead_letters))
     }

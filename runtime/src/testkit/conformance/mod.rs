@@ -185,6 +185,7 @@ macro_rules! conformance_store {
                 contract_a_checkpoint_is_all_or_nothing
                 contract_once_marks_outlive_the_attempt
                 contract_a_handled_mark_follows_its_transaction
+                contract_a_glance_says_who_has_something_to_do
                 contract_an_alias_hands_everything_over
                 contract_partitions_begin_at_the_least_position
                 contract_a_change_is_announced

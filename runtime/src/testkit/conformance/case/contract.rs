@@ -9,7 +9,7 @@ use crate::{
         DeadLetterStore, EventLog, Store, SubscriptionStore,
         record::{
             AggregateKey, Checkpoint, Claim, DeadLetter, DeadReason, Forgotten, Lease, NewSubscription, Node,
-            OnceClaim, Parked, ParkedState, Position, StartAt, SubscriptionId,
+            OnceClaim, Parked, ParkedState, Position, StartAt, SubscriptionId, SubscriptionState,
         },
     },
     testkit::{
@@ -202,6 +202,31 @@ pub async fn contract_a_handled_mark_follows_its_transaction<H: StoreHarness>(su
             store.rollback(transaction).await.expect("a transaction rolls back");
         }
     }
+}
+
+/// `glance` says of each subscription what `subscriptions` says, and only of its lag no more than whether there is one.
+pub async fn contract_a_glance_says_who_has_something_to_do<H: StoreHarness>(suite: Suite<H>) {
+    let (store, envelope) = one_event(&suite).await;
+    new_subscription(&store, "behind", false).await;
+    new_subscription(&store, "paused", false).await;
+    new_subscription(&store, "at_the_end", true).await;
+    let parking = new_subscription(&store, "parking", false).await;
+    store.set_paused(&cast::full("paused"), true).await.expect("the store answers");
+    let lease = claimed(&store, "one", &parking, LONG).await.lease;
+    let mut step = Checkpoint::new(lease);
+    step.position = Some(store.head().await.expect("the store answers"));
+    step.parked = vec![parked(&envelope, ParkedState::Retrying, 1)];
+    assert!(checkpoint(&store, step).await, "the holder may write");
+
+    let counted = store.subscriptions().await.expect("the store answers");
+    let glanced = store.glance().await.expect("the store answers");
+    let lagging: Vec<_> = counted.iter().map(|state| state.lag > 0).collect();
+    assert_eq!(lagging, [false, true, false, true], "at the end, behind, parking, paused: who lags");
+    assert_eq!(glanced.iter().map(|state| state.lag > 0).collect::<Vec<_>>(), lagging, "who lags, at a glance");
+    let besides = |states: Vec<SubscriptionState>| -> Vec<_> {
+        states.into_iter().map(|state| SubscriptionState { lag: 0, ..state }).collect()
+    };
+    assert_eq!(besides(glanced), besides(counted), "all that is said besides");
 }
 
 /// A renamed handler takes over position, parked rows and dead letters; the old name is gone.
