@@ -1,10 +1,6 @@
 //! One attempt at one delivery: decode, mark in the inbox where the handler asks for it, call, commit.
 
-use std::{
-    any::Any,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use super::{Context, arrival::Arrival};
 use crate::{
@@ -12,8 +8,8 @@ use crate::{
     event::AnyEvent,
     fault,
     handler::{
-        Attempted, Call, Entry, HandlerError, INTERRUPTED, Making, Outcome, Undeliverable, Verdict, Wired, call,
-        decode, guarded, outcome, passed_over,
+        Attempted, Call, Entry, HandlerError, INTERRUPTED, LOG, Making, Outcome, Undeliverable, Verdict, Wired, call,
+        decode, guarded, outcome, passed_over, timer,
     },
     store::{
         Store,
@@ -45,10 +41,10 @@ impl<S: Store> Making for Attempt<S> {
         self.number
     }
 
-    async fn make(self) -> Attempted<()> {
-        let started = Instant::now();
+    async fn make(self, timed: bool) -> Attempted<()> {
+        let begun = timer(timed);
         let outcome = guarded(self.attempt()).await;
-        let took = started.elapsed();
+        let took = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
         self.report(&outcome, took);
         Attempted { took, ..Attempted::unmade(self.key, self.number, outcome) }
     }
@@ -147,14 +143,14 @@ impl<S: Store> Attempt<S> {
         let (handler, meta, attempt) = (&*self.wired.name, &self.arrival.envelope.meta, self.number);
         let elapsed_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         match outcome {
-            Outcome::Handled => tracing::debug!(target: "domain_events::delivery", handler, event = %meta.name,
+            Outcome::Handled => tracing::debug!(target: LOG, handler, event = %meta.name,
                 event_id = %meta.id, aggregate_id = %meta.aggregate_id, attempt, elapsed_us, "handled"),
-            Outcome::Failed { verdict: Verdict::Discard, error } => tracing::info!(target: "domain_events::delivery",
+            Outcome::Failed { verdict: Verdict::Discard, error } => tracing::info!(target: LOG,
                 handler, event = %meta.name, event_id = %meta.id, attempt, reason = %error, "discarded by its handler"),
-            Outcome::Failed { error, .. } => tracing::warn!(target: "domain_events::delivery", handler,
+            Outcome::Failed { error, .. } => tracing::warn!(target: LOG, handler,
                 event = %meta.name, event_id = %meta.id, aggregate_id = %meta.aggregate_id, attempt, %error, "failed"),
             Outcome::StoreFailed { error } => {
-                tracing::warn!(target: "domain_events::delivery", handler, %error, "the store failed");
+                tracing::warn!(target: LOG, handler, %error, "the store failed");
             }
             Outcome::Dead { .. } | Outcome::CutOff | Outcome::LeaseLost => {}
         }

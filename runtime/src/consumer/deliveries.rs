@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     event::{DeadReason, EventId},
-    handler::{Attempted, CRASHED, Ended, Next, OnDead, Sharing, UnderWay, next},
+    handler::{Attempted, CRASHED, Ended, LOG, Next, OnDead, Sharing, UnderWay, next},
     store::Store,
     transport::record::{Epitaph, Fate, Settlement, Tag},
 };
@@ -96,7 +96,7 @@ impl<S: Store> Session<S> {
                 }
                 Taken::Handled(tag) => state.settle(tag, Fate::Done),
                 Taken::Unreadable(message, tag, epitaph) => {
-                    tracing::error!(target: "domain_events::delivery", handler = %self.wired.name,
+                    tracing::error!(target: LOG, handler = %self.wired.name,
                         origin = %message.origin, reason = %epitaph.reason, error = %epitaph.error, "dead letter");
                     state.settle(tag, Fate::Dead(message, epitaph));
                 }
@@ -135,7 +135,8 @@ impl<S: Store> Session<S> {
             if more.is_empty() {
                 state.running.make(self.attempt(job));
             } else {
-                state.running.make_in_one_burst([job].into_iter().chain(more).map(|job| self.attempt(job)));
+                let attempts = [job].into_iter().chain(more).map(|job| self.attempt(job));
+                state.running.make_in_one_burst(attempts.collect());
             }
         }
     }
@@ -196,7 +197,7 @@ impl<S: Store> Session<S> {
     fn bury(&self, state: &mut State<S>, item: Item, epitaph: Epitaph) {
         let (handler, meta) = (&self.wired.name, &item.arrival.envelope.meta);
         let Epitaph { reason, error, attempts } = &epitaph;
-        tracing::error!(target: "domain_events::delivery", %handler, event = %meta.name, event_id = %meta.id,
+        tracing::error!(target: LOG, %handler, event = %meta.name, event_id = %meta.id,
             aggregate_id = %meta.aggregate_id, %reason, attempts, %error, "dead letter");
         if self.wired.options.on_dead == OnDead::Park {
             state.parking.bury(&item.arrival);

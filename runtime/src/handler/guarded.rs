@@ -1,25 +1,40 @@
 //! One attempt at a delivery, kept from losing sight of it: panics outside of handlers, errors of any length.
 
 use std::{
-    future::{Future, poll_fn},
+    future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    task::Poll,
+    pin::Pin,
+    task::{Context, Poll},
 };
+
+use pin_project_lite::pin_project;
 
 use super::{HandlerError, Outcome, Verdict, panic_message};
 
 /// The application's code also runs where no handler is called: its types are decoded, its errors written. A panic there
 /// is a failed attempt.
-pub(crate) async fn guarded(attempt: impl Future<Output = Outcome>) -> Outcome {
-    let mut attempt = pin!(attempt);
-    poll_fn(|cx| {
-        catch_unwind(AssertUnwindSafe(|| attempt.as_mut().poll(cx))).unwrap_or_else(|panic| {
+pub(crate) fn guarded<F: Future<Output = Outcome>>(attempt: F) -> Guarded<F> {
+    Guarded { attempt }
+}
+
+pin_project! {
+    /// An attempt that does not panic. An `async fn` would hold the attempt twice.
+    pub(crate) struct Guarded<F> {
+        #[pin]
+        attempt: F,
+    }
+}
+
+impl<F: Future<Output = Outcome>> Future for Guarded<F> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let attempt = self.project().attempt;
+        catch_unwind(AssertUnwindSafe(|| attempt.poll(cx))).unwrap_or_else(|panic| {
             let error = format!("the delivery panicked: {}", panic_message(&*panic));
             Poll::Ready(Outcome::Failed { verdict: Verdict::Retry, error })
         })
-    })
-    .await
+    }
 }
 
 /// What a handler's answer means for its delivery.

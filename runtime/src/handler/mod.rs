@@ -24,7 +24,7 @@ pub(crate) use definition::{Call, MetaSource};
 pub(crate) use describe::Describe;
 pub(crate) use guarded::{guarded, outcome};
 pub use inject::{Attempt, Dependency, Inject};
-pub(crate) use making::{Attempted, BURST, Ended, MOST, Making, Sharing, Together, UnderWay};
+pub(crate) use making::{Attempted, BURST, Ended, LOG, MOST, Making, Sharing, Together, UnderWay, timer};
 pub(crate) use middleware::{call, panic_message};
 pub use options::{Backoff, HandlerOptions, OnDead, Start};
 pub(crate) use outcome::passed_over;

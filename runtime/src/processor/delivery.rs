@@ -1,19 +1,19 @@
 //! One attempt at one delivery: decode, mark where the handler asks for it, call, commit.
 
-use std::{
-    any::Any,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{any::Any, sync::Arc, time::Duration};
 
-use super::{Context, batch::Batch, tail::TailEvent};
+use super::{
+    Context,
+    batch::Batch,
+    tail::{HeldEvent, TailEvent},
+};
 use crate::{
     error::Error,
-    event::{AnyEvent, EventMeta},
+    event::EventMeta,
     fault,
     handler::{
-        self, CRASHED, Call, Entry, HandlerError, INTERRUPTED, Making, Outcome, Together, Undeliverable, Verdict,
-        Wired, call, guarded, outcome,
+        self, CRASHED, Call, INTERRUPTED, LOG, Making, Outcome, Together, Undeliverable, Verdict, Wired, call, guarded,
+        outcome, timer,
     },
     store::{
         Store,
@@ -22,7 +22,8 @@ use crate::{
 };
 
 /// What the attempts of a subscription have in common, behind one pointer: the counters of what all subscriptions share
-/// are what threads would wait for each other at.
+/// are what threads would wait for each other at. Apart from its own counter, for those who only read.
+#[repr(align(128))]
 pub(super) struct Common<S> {
     pub(super) context: Arc<Context<S>>,
     pub(super) wired: Arc<Wired>,
@@ -35,17 +36,17 @@ pub(super) struct Attempt<S> {
     /// Its lane.
     pub(super) key: u64,
     /// The event; `None` where it was parked and is still in the log.
-    pub(super) event: Option<Arc<TailEvent>>,
+    pub(super) event: Option<HeldEvent>,
     pub(super) position: i64,
     /// From 1.
     pub(super) number: u32,
 }
 
 /// How an attempt ended, with the event, if it was found.
-pub(super) type Attempted = handler::Attempted<Arc<TailEvent>>;
+pub(super) type Attempted = handler::Attempted<HeldEvent>;
 
 impl<S: Store> Making for Attempt<S> {
-    type Event = Arc<TailEvent>;
+    type Event = HeldEvent;
 
     fn key(&self) -> u64 {
         self.key
@@ -55,12 +56,12 @@ impl<S: Store> Making for Attempt<S> {
         self.number
     }
 
-    async fn make(mut self) -> Attempted {
+    async fn make(mut self, timed: bool) -> Attempted {
         if self.event.is_none() {
             let fetching = Box::pin(self.common.context.store.fetch(std::slice::from_ref(&self.position)));
             match fetching.await {
                 Err(error) => return self.ended(store_failed(&error)),
-                Ok(mut found) => self.event = found.pop().map(TailEvent::new),
+                Ok(mut found) => self.event = found.pop().map(HeldEvent::alone),
             }
         }
         let Some(event) = self.event.take() else {
@@ -75,9 +76,9 @@ impl<S: Store> Making for Attempt<S> {
             // In a box, as everything that few deliveries need: the rest would be moved about with room for it.
             return Box::pin(Batch(&alone).make(&*common.context.store)).await.pop().unwrap_or(gone);
         }
-        let started = Instant::now();
+        let begun = timer(timed);
         let outcome = guarded(self.attempt(&event, None)).await;
-        let took = started.elapsed();
+        let took = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
         let attempted = Attempted { key: self.key, number: self.number, outcome, event: Some(event), took };
         self.report(&attempted);
         attempted
@@ -90,7 +91,7 @@ impl<S: Store> Attempt<S> {
         match self.common.context.store.fetch(&[self.position]).await {
             Err(error) => self.ended(store_failed(&error)),
             Ok(mut found) => {
-                self.event = found.pop().map(TailEvent::new);
+                self.event = found.pop().map(HeldEvent::alone);
                 self.ended(Outcome::Dead { reason: DeadReason::Crashed, error: CRASHED.to_owned() })
             }
         }
@@ -128,20 +129,10 @@ impl<S: Store> Attempt<S> {
         }
         fault::point("deliver.before");
         let connection = connection.map(|connection| connection as &mut (dyn Any + Send));
-        let result = self.call(event, entry, decoded, connection).await;
+        let about = Call { event: &**decoded, meta: &event.envelope.meta, attempt: self.number };
+        let result = call(&about, wired, entry, connection).await;
         fault::point("deliver.after");
         outcome(result)
-    }
-
-    async fn call(
-        &self,
-        event: &TailEvent,
-        entry: &Entry,
-        decoded: &Arc<AnyEvent>,
-        transaction: Option<&mut (dyn Any + Send)>,
-    ) -> Result<(), HandlerError> {
-        let about = Call { event: &**decoded, meta: &event.envelope.meta, attempt: self.number };
-        call(&about, &self.common.wired, entry, transaction).await
     }
 
     /// From the log taking the event to now, by the clocks of the database and of this process.
@@ -155,15 +146,15 @@ impl<S: Store> Attempt<S> {
         let (handler, meta, attempt) = (&*self.common.wired.name, &event.envelope.meta, self.number);
         let elapsed_us = u64::try_from(attempted.took.as_micros()).unwrap_or(u64::MAX);
         match &attempted.outcome {
-            Outcome::Handled => tracing::debug!(target: "domain_events::delivery", handler, event = %meta.name,
+            Outcome::Handled => tracing::debug!(target: LOG, handler, event = %meta.name,
                 event_id = %meta.id, aggregate_id = %meta.aggregate_id, attempt, elapsed_us,
                 since_commit_us = self.since_commit_us(meta), "handled"),
-            Outcome::Failed { verdict: Verdict::Discard, error } => tracing::info!(target: "domain_events::delivery",
+            Outcome::Failed { verdict: Verdict::Discard, error } => tracing::info!(target: LOG,
                 handler, event = %meta.name, event_id = %meta.id, attempt, reason = %error, "discarded by its handler"),
-            Outcome::Failed { error, .. } => tracing::warn!(target: "domain_events::delivery", handler,
+            Outcome::Failed { error, .. } => tracing::warn!(target: LOG, handler,
                 event = %meta.name, event_id = %meta.id, aggregate_id = %meta.aggregate_id, attempt, %error, "failed"),
             Outcome::StoreFailed { error } => {
-                tracing::warn!(target: "domain_events::delivery", handler, %error, "the store failed");
+                tracing::warn!(target: LOG, handler, %error, "the store failed");
             }
             Outcome::Dead { .. } | Outcome::CutOff | Outcome::LeaseLost => {}
         }

@@ -8,15 +8,15 @@ mod several;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeSet, VecDeque, hash_map::Entry},
-    sync::Arc,
-};
+use std::collections::{BTreeSet, VecDeque, hash_map::Entry};
 
 use chrono::{DateTime, Utc};
 use foldhash::HashMap;
 
-use super::{tail::TailEvent, window::Ticket};
+use super::{
+    tail::{HeldEvent, TailEvent},
+    window::Ticket,
+};
 use crate::{
     event::EventId,
     store::record::{AggregateKey, Parked, ParkedState},
@@ -25,7 +25,7 @@ use crate::{
 /// One delivery of a lane.
 struct Item {
     position: i64,
-    event: Option<Arc<TailEvent>>,
+    event: Option<HeldEvent>,
     place: Place,
 }
 
@@ -53,10 +53,16 @@ struct Lane {
     state: State,
 }
 
+/// Room for so many lanes' items is kept for lanes to come, if it is not for more than so many: most of a lane's costs
+/// are those of making room.
+const SPARE_LANES: usize = 128;
+const SPARE_ITEMS: usize = 64;
+
 /// All lanes of a subscription that have something in them.
 #[derive(Default)]
 pub(super) struct Lanes {
     lanes: HashMap<u64, Lane>,
+    spare: Vec<VecDeque<Item>>,
     ready: VecDeque<u64>,
     due: BTreeSet<(DateTime<Utc>, u64)>,
     parked: usize,
@@ -68,7 +74,7 @@ pub(super) struct Lanes {
 pub(super) struct Job {
     pub(super) key: u64,
     pub(super) position: i64,
-    pub(super) event: Option<Arc<TailEvent>>,
+    pub(super) event: Option<HeldEvent>,
     /// Attempts that were begun before this one.
     pub(super) attempts: u32,
     /// Whether an earlier attempt took its process down.
@@ -111,7 +117,7 @@ impl Lanes {
     /// aggregate's events can't have become visible in another order than that of their positions.
     pub(super) fn admit(
         &mut self,
-        event: Arc<TailEvent>,
+        event: HeldEvent,
         position: i64,
         ticket: Ticket,
         ordered: bool,
@@ -123,8 +129,9 @@ impl Lanes {
         let key = event.key;
         match self.lanes.get_mut(&key) {
             None => {
-                let item = Item { position, event: Some(event), place: Place::Window { ticket } };
-                self.lanes.insert(key, Lane { items: VecDeque::from([item]), state: State::Ready });
+                let mut items = self.spare.pop().unwrap_or_default();
+                items.push_back(Item { position, event: Some(event), place: Place::Window { ticket } });
+                self.lanes.insert(key, Lane { items, state: State::Ready });
                 self.ready.push_back(key);
                 Changes::default()
             }
@@ -314,7 +321,10 @@ impl Lanes {
         let Entry::Occupied(mut lane) = self.lanes.entry(key) else { return };
         let state = match lane.get().items.front().map(|item| &item.place) {
             None => {
-                lane.remove();
+                let Lane { items, .. } = lane.remove();
+                if self.spare.len() < SPARE_LANES && items.capacity() <= SPARE_ITEMS {
+                    self.spare.push(items);
+                }
                 return;
             }
             Some(Place::Parked(row)) if row.state == ParkedState::Dead => State::Blocked,

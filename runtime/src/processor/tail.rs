@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    ops::Deref,
     sync::{Arc, OnceLock},
 };
 
@@ -31,9 +32,9 @@ pub(super) struct TailEvent {
 }
 
 impl TailEvent {
-    pub(super) fn new(envelope: Envelope) -> Arc<Self> {
+    fn new(envelope: Envelope) -> Self {
         let key = key::of_event(&envelope.meta);
-        Arc::new(Self { envelope, key, resolved: OnceLock::new(), decoded: OnceLock::new() })
+        Self { envelope, key, resolved: OnceLock::new(), decoded: OnceLock::new() }
     }
 
     pub(super) fn id(&self) -> EventId {
@@ -58,10 +59,60 @@ impl TailEvent {
 /// A stretch of the log, shared.
 pub(super) struct TailPage {
     from: Position,
-    pub(super) events: Vec<(Arc<TailEvent>, Position)>,
+    events: Vec<(TailEvent, Position)>,
     pub(super) end: Position,
     /// Of payloads.
     bytes: usize,
+}
+
+/// A page as one subscription holds it. What holds its events is counted here, for that subscription alone: at a counter
+/// in each event, all of them would wait for each other. Apart from that counter, for those who only read.
+#[repr(align(128))]
+pub(super) struct Held(Arc<TailPage>);
+
+impl Held {
+    pub(super) fn new(page: Arc<TailPage>) -> Arc<Self> {
+        Arc::new(Self(page))
+    }
+
+    /// An event, and the position behind it; `None` behind the last one.
+    pub(super) fn event(self: &Arc<Self>, index: usize) -> Option<(HeldEvent, &Position)> {
+        let (_, resume) = self.0.events.get(index)?;
+        Some((HeldEvent { page: Arc::clone(self), index }, resume))
+    }
+}
+
+impl Deref for Held {
+    type Target = TailPage;
+
+    fn deref(&self) -> &TailPage {
+        &self.0
+    }
+}
+
+/// An event of a page that a subscription holds.
+#[derive(Clone)]
+pub(super) struct HeldEvent {
+    page: Arc<Held>,
+    index: usize,
+}
+
+impl HeldEvent {
+    /// One that was fetched for itself.
+    pub(super) fn alone(envelope: Envelope) -> Self {
+        let events = vec![(TailEvent::new(envelope), Position::BEGINNING)];
+        let page = TailPage { from: Position::BEGINNING, events, end: Position::BEGINNING, bytes: 0 };
+        Self { page: Held::new(Arc::new(page)), index: 0 }
+    }
+}
+
+impl Deref for HeldEvent {
+    type Target = TailEvent;
+
+    fn deref(&self) -> &TailEvent {
+        // It was there when this was made, and a page stays as it is.
+        &self.page.0.events[self.index].0
+    }
 }
 
 /// The reader that all subscriptions of a node share.

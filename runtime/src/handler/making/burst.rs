@@ -9,7 +9,7 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     task::Poll,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{Attempted, Making, together::Together};
@@ -18,9 +18,13 @@ use crate::handler::Outcome;
 /// How long a burst should take: what is in it waits as long, and has one thread.
 pub(crate) const BURST: Duration = Duration::from_micros(500);
 
+/// After the first few deliveries, the clock is looked at after so many.
+const LOOK_EVERY: usize = 8;
+
 /// What came of a burst.
 pub(super) struct Made<E> {
     pub(super) attempts: Vec<Attempted<E>>,
+    pub(super) took: Duration,
     pub(super) waits: Option<Waits<E>>,
 }
 
@@ -33,24 +37,28 @@ pub(super) struct Waits<E> {
 
 /// Makes them, until one has to wait, or they have taken long, or nothing is left.
 pub(super) async fn make<A: Making>(together: &Together<A>) -> Made<A::Event> {
+    let begun = Instant::now();
     let mut attempts = Vec::with_capacity(together.about(VecDeque::len));
-    let Some(first) = together.next() else { return Made { attempts, waits: None } };
+    let Some(first) = together.next() else { return Made { attempts, took: Duration::ZERO, waits: None } };
     let (mut key, mut number) = (first.key(), first.number());
     // Each is made where the one before it was: what it needs is too large to be allocated for each.
-    let mut rest = Box::pin(first.make());
-    let mut took = Duration::ZERO;
+    let mut rest = Box::pin(first.make(false));
     while let Poll::Ready(attempted) = poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx))).await {
         if !matches!(attempted.outcome, Outcome::Handled) {
             together.leave_lane(key);
         }
-        took += attempted.took;
         attempts.push(attempted);
-        if took >= BURST {
-            return Made { attempts, waits: None };
+        if is_long(begun, attempts.len()) {
+            return Made { attempts, took: begun.elapsed(), waits: None };
         }
-        let Some(next) = together.next() else { return Made { attempts, waits: None } };
+        let Some(next) = together.next() else { return Made { attempts, took: begun.elapsed(), waits: None } };
         (key, number) = (next.key(), next.number());
-        rest.set(next.make());
+        rest.set(next.make(false));
     }
-    Made { attempts, waits: Some(Waits { key, number, rest }) }
+    Made { attempts, took: begun.elapsed(), waits: Some(Waits { key, number, rest }) }
+}
+
+/// Whether a burst with so many deliveries has taken long enough, as far as is looked.
+fn is_long(begun: Instant, made: usize) -> bool {
+    (made.is_power_of_two() || made.is_multiple_of(LOOK_EVERY)) && begun.elapsed() >= BURST
 }

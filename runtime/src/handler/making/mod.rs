@@ -8,7 +8,10 @@ mod sharing;
 mod together;
 mod under_way;
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 pub(crate) use burst::BURST;
 pub(crate) use sharing::{MOST, Sharing};
@@ -16,6 +19,14 @@ pub(crate) use together::Together;
 pub(crate) use under_way::{Ended, UnderWay};
 
 use super::Outcome;
+
+/// Under which name deliveries are told to `tracing`.
+pub(crate) const LOG: &str = "domain_events::delivery";
+
+/// Looks at the clock if a delivery is to be timed, or somebody is told how long it took.
+pub(crate) fn timer(timed: bool) -> Option<Instant> {
+    (timed || tracing::enabled!(target: LOG, tracing::Level::DEBUG)).then(Instant::now)
+}
 
 /// A delivery to be made.
 pub(crate) trait Making: Send + 'static {
@@ -28,8 +39,9 @@ pub(crate) trait Making: Send + 'static {
     /// Which attempt it is, from 1.
     fn number(&self) -> u32;
 
-    /// Makes it.
-    fn make(self) -> impl Future<Output = Attempted<Self::Event>> + Send;
+    /// Makes it. How long it `took` need be known only if it is `timed`: looking at the clock costs as much as a quick
+    /// delivery.
+    fn make(self, timed: bool) -> impl Future<Output = Attempted<Self::Event>> + Send;
 }
 
 /// How an attempt ended, and what it was about.
@@ -39,6 +51,7 @@ pub(crate) struct Attempted<E> {
     pub(crate) outcome: Outcome,
     /// The event, if it was found.
     pub(crate) event: Option<E>,
+    /// Zero where nobody asked.
     pub(crate) took: Duration,
 }
 

@@ -40,10 +40,10 @@ impl Sharing {
 
     /// From what came of a task; `harms` is an attempt that cost the others something.
     pub(crate) fn learn<E>(&mut self, ended: &Ended<E>, harms: impl Fn(&Attempted<E>) -> bool) {
-        let Ended { attempts, shared, waits, .. } = ended;
+        let Ended { attempts, took, shared, waits, .. } = ended;
         let deliveries = if *shared { attempts.len() } else { 1 };
         if waits.is_none() && !attempts.is_empty() && !attempts.iter().any(harms) {
-            self.went_well(deliveries, attempts.iter().map(|attempt| attempt.took).sum());
+            self.went_well(deliveries, *took);
         } else {
             self.went_wrong(if *shared { deliveries.max(2) } else { 1 });
         }

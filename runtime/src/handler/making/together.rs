@@ -19,8 +19,8 @@ struct Waiting<A> {
 }
 
 impl<A: Making> Together<A> {
-    pub(crate) fn new(attempts: impl IntoIterator<Item = A>) -> Self {
-        let attempts: VecDeque<_> = attempts.into_iter().collect();
+    pub(crate) fn new(attempts: impl Into<VecDeque<A>>) -> Self {
+        let attempts: VecDeque<_> = attempts.into();
         let begun = Vec::with_capacity(attempts.len());
         Self { waiting: Mutex::new(Waiting { attempts, begun }) }
     }

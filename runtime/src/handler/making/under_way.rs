@@ -46,6 +46,8 @@ pub(crate) struct Ended<E> {
     pub(crate) attempts: Vec<Attempted<E>>,
     /// Lanes whose first delivery was started, and not begun.
     pub(crate) left: HashSet<u64>,
+    /// How long the deliveries took.
+    pub(crate) took: Duration,
     /// Whether handlers were called.
     pub(crate) begun: bool,
     /// Whether it was one task for several deliveries.
@@ -62,7 +64,7 @@ impl<A: Making> UnderWay<A> {
     /// In a task of its own.
     pub(crate) fn make(&mut self, attempt: A) {
         let about = About::One { key: attempt.key(), number: attempt.number(), begun: true };
-        self.spawn(about, async move { alone(attempt.make().await) });
+        self.spawn(about, async move { alone(attempt.make(true).await) });
     }
 
     /// One for which the handler is not called any more, as `instead` says.
@@ -78,7 +80,7 @@ impl<A: Making> UnderWay<A> {
     /// As `how` makes those that are made together; what it has not begun is left to it `made_within` times five.
     pub(crate) fn make_together<F>(
         &mut self,
-        attempts: impl IntoIterator<Item = A>,
+        attempts: Vec<A>,
         made_within: Duration,
         how: impl FnOnce(Arc<Together<A>>) -> F,
     ) where
@@ -86,18 +88,21 @@ impl<A: Making> UnderWay<A> {
     {
         let made = self.together(attempts, made_within);
         let making = how(Arc::clone(&made));
-        let task = async move { Made { attempts: making.await, waits: None } };
+        let task = async move {
+            let attempts = making.await;
+            Made { took: attempts.iter().map(|attempt| attempt.took).sum(), attempts, waits: None }
+        };
         self.spawn(About::Several { together: made }, task);
     }
 
     /// One after the other.
-    pub(crate) fn make_in_one_burst(&mut self, attempts: impl IntoIterator<Item = A>) {
+    pub(crate) fn make_in_one_burst(&mut self, attempts: Vec<A>) {
         let together = self.together(attempts, BURST);
         let made = Arc::clone(&together);
         self.spawn(About::Several { together }, async move { burst::make(&*made).await });
     }
 
-    fn together(&mut self, attempts: impl IntoIterator<Item = A>, made_within: Duration) -> Arc<Together<A>> {
+    fn together(&mut self, attempts: Vec<A>, made_within: Duration) -> Arc<Together<A>> {
         let together = Arc::new(Together::new(attempts));
         self.several.push((Arc::clone(&together), Instant::now() + made_within.saturating_mul(LATE)));
         together
@@ -164,7 +169,8 @@ impl<A: Making> UnderWay<A> {
         match about {
             About::One { key, number, begun } => {
                 let made = joined.unwrap_or_else(|error| alone(cut_short(key, number, &error)));
-                Ended { attempts: made.attempts, left: HashSet::new(), begun, shared: false, waits: None }
+                let Made { attempts, took, .. } = made;
+                Ended { attempts, left: HashSet::new(), took, begun, shared: false, waits: None }
             }
             About::Several { together } => {
                 self.several.retain(|(other, _)| !Arc::ptr_eq(other, &together));
@@ -173,9 +179,9 @@ impl<A: Making> UnderWay<A> {
                 // lane goes on from the first delivery it was given.
                 let again = |error: JoinError| {
                     let attempts = together.begun().iter().map(|key| cut_short(*key, 1, &error)).collect();
-                    Made { attempts, waits: None }
+                    Made { attempts, took: Duration::ZERO, waits: None }
                 };
-                let Made { mut attempts, waits } = joined.unwrap_or_else(again);
+                let Made { mut attempts, took, waits } = joined.unwrap_or_else(again);
                 let mut key = None;
                 match waits {
                     Some(waits) if self.is_cut_off => {
@@ -187,14 +193,14 @@ impl<A: Making> UnderWay<A> {
                     }
                     None => {}
                 }
-                Ended { attempts, left, begun: true, shared: true, waits: key }
+                Ended { attempts, left, took, begun: true, shared: true, waits: key }
             }
         }
     }
 }
 
 fn alone<E>(attempted: Attempted<E>) -> Made<E> {
-    Made { attempts: vec![attempted], waits: None }
+    Made { took: attempted.took, attempts: vec![attempted], waits: None }
 }
 
 /// What a task that did not come to its end has done. Handlers' panics are caught further in: one here is a defect of

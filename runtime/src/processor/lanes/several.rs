@@ -10,11 +10,12 @@ impl Job {
 }
 
 impl Lanes {
-    /// At most so many more fresh deliveries to go with a fresh one that was started: the first ones of other lanes, then
-    /// those behind them, each lane's in order. Their lanes run from now on.
-    pub(in crate::processor) fn start_with(&mut self, first: &Job, most: usize) -> Vec<Job> {
-        let (mut jobs, mut keys) = (Vec::with_capacity(most), Vec::with_capacity(most + 1));
+    /// A fresh delivery that was started, with fresh ones to go with it, so many at most: the first ones of other lanes,
+    /// then those behind them, each lane's in order. Their lanes run from now on.
+    pub(in crate::processor) fn start_with(&mut self, first: Job, most: usize) -> Vec<Job> {
+        let (mut jobs, mut keys) = (Vec::with_capacity(most), Vec::with_capacity(most));
         keys.push(first.key);
+        jobs.push(first);
         let mut others = Vec::new();
         while jobs.len() < most
             && let Some(key) = self.ready.pop_front()

@@ -10,12 +10,12 @@ use chrono::{DateTime, Utc};
 
 use super::{session::Session, waits::later};
 use crate::{
-    handler::{Ended, Next, OnDead, Outcome, next},
+    handler::{Ended, LOG, Next, OnDead, Outcome, next},
     processor::{
         batch::Batch,
         delivery::{Attempt, Attempted, Common},
         lanes::Job,
-        tail::TailEvent,
+        tail::{HeldEvent, TailEvent},
     },
     store::{
         Store,
@@ -93,11 +93,11 @@ impl<S: Store> Session<'_, S> {
     }
 
     fn begin_several(&mut self, first: Job) {
-        let more = self.lanes.start_with(&first, self.sharing.most() - 1);
-        if more.is_empty() {
-            return self.begin_attempt(first);
+        let mut jobs = self.lanes.start_with(first, self.sharing.most());
+        if jobs.len() == 1 {
+            return jobs.drain(..).for_each(|job| self.begin_attempt(job));
         }
-        let attempts = std::iter::once(first).chain(more).map(|job| attempt(&self.common, job, 1));
+        let attempts: Vec<_> = jobs.into_iter().map(|job| attempt(&self.common, job, 1)).collect();
         let context = &self.subscription.context;
         if self.subscription.wired.transactional {
             let (store, within) = (Arc::clone(&context.store), context.config.share_transactions);
@@ -116,21 +116,21 @@ impl<S: Store> Session<'_, S> {
     }
 
     /// What follows attempts that have ended; `Break` if the lease is lost.
-    pub(super) fn ended(&mut self, ended: Ended<Arc<TailEvent>>) -> ControlFlow<()> {
+    pub(super) fn ended(&mut self, ended: Ended<HeldEvent>) -> ControlFlow<()> {
         // What fails costs the others something only where they share a transaction with it.
         let transactional = self.subscription.wired.transactional;
         self.sharing.learn(&ended, |attempt| transactional && !matches!(attempt.outcome, Outcome::Handled));
         let Ended { attempts, left, begun, waits, .. } = ended;
         let mut closed = Vec::new();
-        let mut attempts = attempts.into_iter();
-        while let Some(attempted) = attempts.next() {
+        let keys: Vec<_> = attempts.iter().map(|attempted| attempted.key).collect();
+        for (index, attempted) in attempts.into_iter().enumerate() {
             let key = attempted.key;
             // Behind one that is to be made again; it was made in vain.
             if closed.contains(&key) {
                 continue;
             }
-            // They are few: asking those behind it is cheaper than knowing.
-            let is_last = waits != Some(key) && attempts.as_slice().iter().all(|later| later.key != key);
+            // They are few: looking through those behind it is cheaper than knowing.
+            let is_last = waits != Some(key) && !keys[index + 1..].contains(&key);
             match self.attempted(attempted, begun, is_last) {
                 None => return ControlFlow::Break(()),
                 Some(true) => {}
@@ -194,7 +194,7 @@ impl<S: Store> Session<'_, S> {
 
     fn bury(&mut self, event: &TailEvent, attempts: u32, reason: DeadReason, error: &str, now: DateTime<Utc>) {
         let (handler, meta) = (&self.subscription.wired.name, &event.envelope.meta);
-        tracing::error!(target: "domain_events::delivery", %handler, event = %meta.name, event_id = %meta.id,
+        tracing::error!(target: LOG, %handler, event = %meta.name, event_id = %meta.id,
             aggregate_id = %meta.aggregate_id, %reason, attempts, %error, "dead letter");
         let envelope = event.envelope.clone();
         self.progress.bury(DeadLetter::new(Arc::clone(handler), envelope, attempts, reason, error.to_owned(), now));

@@ -19,7 +19,7 @@ use crate::{
         delivery::{Attempt, Common},
         key,
         lanes::{Job, Lanes},
-        tail::TailPage,
+        tail::{Held, TailPage},
     },
     store::{
         Store,
@@ -59,7 +59,7 @@ pub(super) struct Session<'a, S: Store> {
     pub(super) lanes: Lanes,
     pub(super) progress: Progress,
     /// A page whose events are being admitted, and how many were.
-    page: Option<(Arc<TailPage>, usize)>,
+    page: Option<(Arc<Held>, usize)>,
     /// Where the next page begins.
     read_from: Position,
     /// There was nothing behind `read_from` when last looked.
@@ -187,7 +187,7 @@ impl<'a, S: Store> Session<'a, S> {
                 page = output(reading.as_mut()) => {
                     reading = None;
                     self.caught_up = page.is_none();
-                    self.page = page.map(|page| (page, 0));
+                    self.page = page.map(|page| (Held::new(page), 0));
                 }
                 written = output(writing.as_mut().map(|(_, writing)| writing)) => {
                     let position = writing.take().and_then(|(position, _)| position);
@@ -226,18 +226,18 @@ impl<'a, S: Store> Session<'a, S> {
     fn admit(&mut self) {
         let Some((page, mut taken)) = self.page.take() else { return };
         let now = self.subscription.context.clock.now();
-        while let Some((event, resume)) = page.events.get(taken) {
+        while let Some((event, resume)) = page.event(taken) {
             if self.progress.window.len() >= self.subscription.context.config.batch {
                 self.page = Some((page, taken));
                 return;
             }
             taken += 1;
-            if self.subscription.takes(event) {
+            if self.subscription.takes(&event) {
                 let ticket = self.progress.window.push(resume);
                 let meta = &event.envelope.meta;
                 let position = meta.position.unwrap_or(resume.after);
                 let ordered = resume.window.is_none() || meta.aggregate_version.is_some();
-                let changes = self.lanes.admit(Arc::clone(event), position, ticket, ordered, now);
+                let changes = self.lanes.admit(event, position, ticket, ordered, now);
                 self.progress.apply(changes);
             } else {
                 self.progress.pass(resume);

@@ -19,7 +19,9 @@ use crate::{database, open};
 const EVENTS: u64 = 100_000;
 const CARDS: usize = 1_000;
 
-/// What a handler has seen: how many events, and each card's last one.
+/// What a handler has seen: how many events, and each card's last one. Apart from what others have seen, for which
+/// threads would wait for each other.
+#[repr(align(128))]
 struct Seen {
     events: AtomicU64,
     last: Vec<AtomicI64>,
