@@ -33,6 +33,9 @@ const LONGEST_STRIDE: usize = 16_384;
 
 /// One look at the server: what is visible, and how many events the window from `seen` holds (its `xmax` is `$1`, its
 /// open transactions `$2`).
+///
+/// The open ones are looked up one by one, here and below. Asked for `tx = ANY (..)`, a server that made its plan when the
+/// log was empty goes through all events of the epoch, until the log is analyzed.
 const LOOK: &str = "
     SELECT pg_current_snapshot()::text,
            greatest(coalesce((SELECT max(position) FROM @.event_log), 0), trimmed.value),
@@ -45,8 +48,11 @@ const LOOK: &str = "
                                    ORDER BY tx
                                    LIMIT $3) fresh),
            (SELECT count(*) FROM (SELECT 1
-                                    FROM @.event_log
-                                   WHERE epoch = epoch.value AND tx = ANY ($2::text[]::xid8[])
+                                    FROM unnest($2::text[]) open (tx),
+                                         LATERAL (SELECT 1
+                                                    FROM @.event_log l
+                                                   WHERE l.epoch = epoch.value AND l.tx = open.tx::xid8
+                                                  OFFSET 0) l
                                    LIMIT $3) late)
       FROM @.event_meta trimmed, @.event_meta epoch, @.event_meta cluster, pg_control_system() control
      WHERE trimmed.key = 'trimmed_to' AND epoch.key = 'epoch' AND cluster.key = 'cluster'";
@@ -59,9 +65,9 @@ const FIRST: &str = "
               FROM @.event_log
              WHERE epoch = $1 AND tx >= $2::text::xid8
              UNION ALL
-            SELECT position
-              FROM @.event_log
-             WHERE epoch = $1 AND tx = ANY ($3::text[]::xid8[])
+            SELECT l.position
+              FROM unnest($3::text[]) open (tx),
+                   LATERAL (SELECT position FROM @.event_log WHERE epoch = $1 AND tx = open.tx::xid8 OFFSET 0) l
             OFFSET 0) ahead";
 
 /// A narrow window: the few events of transactions that came after `seen`, or were open then.
@@ -72,9 +78,12 @@ const NARROW_WINDOW: &str = concat!(
                FROM @.event_log
               WHERE epoch = $1 AND tx >= $2::text::xid8 AND tx < $3::text::xid8 AND position > $5
               UNION ALL
-             SELECT *
-               FROM @.event_log
-              WHERE epoch = $1 AND tx = ANY ($4::text[]::xid8[]) AND position > $5) e
+             SELECT l.*
+               FROM unnest($4::text[]) open (tx),
+                    LATERAL (SELECT *
+                               FROM @.event_log
+                              WHERE epoch = $1 AND tx = open.tx::xid8 AND position > $5
+                             OFFSET 0) l) e
       WHERE pg_visible_in_snapshot(tx, $6::text::pg_snapshot)
       ORDER BY position
       LIMIT $7"

@@ -27,7 +27,7 @@ use crate::{
 const COUNTED: i64 = 1_000;
 
 /// Between windows, what is not seen is found by transaction; within one, by position, and what came late. By position in
-/// its order: else all that stands behind is looked up before the first is counted.
+/// its order. Always in an order: else all that stands behind is looked up before the first is counted.
 const STATES: &str = "
     SELECT s.position, s.seen::text, s.target::text, s.target_head, s.target_wide,
            s.handler,
@@ -37,13 +37,15 @@ const STATES: &str = "
            s.revision,
            CASE WHEN s.seen IS NOT NULL AND s.target IS NULL THEN
                (SELECT count(*) FROM (
-                   SELECT 1
-                     FROM @.event_log e
-                    WHERE e.epoch = m.value AND e.tx >= pg_snapshot_xmax(s.seen)
+                   (SELECT 1
+                      FROM @.event_log e
+                     WHERE e.epoch = m.value AND e.tx >= pg_snapshot_xmax(s.seen)
+                     ORDER BY e.tx
+                     LIMIT $1)
                     UNION ALL
                    SELECT 1
-                     FROM @.event_log e
-                    WHERE e.epoch = m.value AND e.tx = ANY (ARRAY(SELECT pg_snapshot_xip(s.seen)))
+                     FROM pg_snapshot_xip(s.seen) open (tx),
+                          LATERAL (SELECT 1 FROM @.event_log l WHERE l.epoch = m.value AND l.tx = open.tx OFFSET 0) l
                     LIMIT $1) ahead)
            ELSE
                (SELECT count(*) FROM (
@@ -54,10 +56,12 @@ const STATES: &str = "
                      ORDER BY e.position
                      LIMIT $1)
                     UNION ALL
-                   SELECT 1
-                     FROM @.event_log e
-                    WHERE e.position <= s.position AND e.epoch = m.value AND e.tx >= pg_snapshot_xmin(s.target)
-                      AND NOT @.event_is_done(e.position, e.tx, e.epoch, m.value, s.position, s.seen, s.target)
+                   (SELECT 1
+                      FROM @.event_log e
+                     WHERE e.position <= s.position AND e.epoch = m.value AND e.tx >= pg_snapshot_xmin(s.target)
+                       AND NOT @.event_is_done(e.position, e.tx, e.epoch, m.value, s.position, s.seen, s.target)
+                     ORDER BY e.tx
+                     LIMIT $1)
                     LIMIT $1) ahead)
            END,
            (SELECT count(*) FROM @.event_retry       WHERE handler = s.handler AND state <> 'dead'),

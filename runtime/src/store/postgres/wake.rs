@@ -40,7 +40,12 @@ const LOOK: &str = "
     SELECT pg_current_snapshot()::text,
            revision.value,
            EXISTS (SELECT 1 FROM @.event_log WHERE epoch = epoch.value AND tx >= $1::text::xid8)
-        OR EXISTS (SELECT 1 FROM @.event_log WHERE epoch = epoch.value AND tx = ANY ($2::text[]::xid8[]))
+        OR EXISTS (SELECT 1
+                     FROM unnest($2::text[]) open (tx),
+                          LATERAL (SELECT 1
+                                     FROM @.event_log l
+                                    WHERE l.epoch = epoch.value AND l.tx = open.tx::xid8
+                                   OFFSET 0) l)
       FROM @.event_meta revision, @.event_meta epoch
      WHERE revision.key = 'revision' AND epoch.key = 'epoch'";
 

@@ -19,6 +19,7 @@ mod server;
 
 mod interleavings;
 mod partitions;
+mod plans;
 mod server_changes;
 mod transactions;
 mod waking;
