@@ -188,6 +188,7 @@ impl<'a, S: Store> Session<'a, S> {
                     reading = None;
                     self.caught_up = page.is_none();
                     self.page = page.map(|page| (Held::new(page), 0));
+                    self.tell_if_at_rest();
                 }
                 written = output(writing.as_mut().map(|(_, writing)| writing)) => {
                     let position = writing.take().and_then(|(position, _)| position);
@@ -195,9 +196,7 @@ impl<'a, S: Store> Session<'a, S> {
                         return End::LeaseLost;
                     }
                     self.kept = position.unwrap_or(self.kept);
-                    if self.caught_up && self.is_idle() {
-                        self.subscription.context.at_rest.ring();
-                    }
+                    self.tell_if_at_rest();
                     for job in std::mem::take(&mut self.arming) {
                         self.begin_attempt(job);
                     }
@@ -263,6 +262,13 @@ impl<'a, S: Store> Session<'a, S> {
 
     pub(super) fn is_idle(&self) -> bool {
         self.running.is_empty() && self.armed.is_empty() && self.arming.is_empty() && !self.lanes.has_ready()
+    }
+
+    /// Tells those who wait until all is done that here it may be; what is being written is told of again.
+    fn tell_if_at_rest(&mut self) {
+        if self.caught_up && self.is_idle() && self.progress.is_written() {
+            self.subscription.context.at_rest.ring();
+        }
     }
 
     /// When to look again without being called.
