@@ -30,11 +30,14 @@ pub(super) struct Progress {
     /// Deliveries decided since the last checkpoint.
     work: usize,
     dirty_since: Option<Instant>,
+    /// So many deliveries are written down at once.
+    most: usize,
 }
 
 impl Progress {
-    pub(super) fn new(lease: Lease) -> Self {
-        Self { window: Window::default(), pending: Checkpoint::new(lease), work: 0, dirty_since: None }
+    /// `most` deliveries are written down at once, whatever the moment.
+    pub(super) fn new(lease: Lease, most: usize) -> Self {
+        Self { window: Window::default(), pending: Checkpoint::new(lease), work: 0, dirty_since: None, most }
     }
 
     /// Takes in what changed in the lanes.
@@ -112,7 +115,12 @@ impl Progress {
             return false;
         }
         let is_time = self.due_at().is_some_and(|at| at <= Instant::now());
-        is_time || (idle && self.has_work()) || self.pending.calm
+        is_time || (idle && self.has_work()) || self.is_much() || self.pending.calm
+    }
+
+    /// Whether there is so much that it must not wait for the moment.
+    pub(super) fn is_much(&self) -> bool {
+        self.work >= self.most
     }
 
     /// When it will be time to write, if nothing else happens; `None` if there is nothing. It may have come already.
@@ -156,11 +164,26 @@ mod tests {
     #[test]
     fn a_checkpoint_that_came_due_since_the_last_look_still_has_a_time() {
         let subscription = SubscriptionId { handler: Arc::from("a.a"), partition: 0 };
-        let mut progress = Progress::new(Lease { subscription, owner: NodeId("n".into()), fence: 1 });
+        let mut progress = Progress::new(Lease { subscription, owner: NodeId("n".into()), fence: 1 }, usize::MAX);
         progress.pass(&Position { after: 7, window: None });
         assert!(!progress.is_due(true));
         progress.dirty_since = Instant::now().checked_sub(PASSED_WAITS * 2);
         assert!(progress.due_at().is_some(), "nobody would look again");
+    }
+
+    #[test]
+    fn after_a_crash_little_is_done_that_is_not_written_down() {
+        let subscription = SubscriptionId { handler: Arc::from("a.a"), partition: 0 };
+        let lease = Lease { subscription, owner: NodeId("n".into()), fence: 1 };
+        let is_due_after = |most: usize, deliveries: usize| {
+            let mut progress = Progress::new(lease.clone(), most);
+            (0..deliveries).for_each(|_| progress.worked());
+            progress.done(Passed::Parked(7));
+            // The moment is not now.
+            progress.dirty_since = Some(Instant::now() + WORK_WAITS);
+            progress.is_due(false)
+        };
+        assert!(is_due_after(128, 128) && !is_due_after(128, 127) && !is_due_after(usize::MAX, 10_000));
     }
 
     #[test]

@@ -31,7 +31,8 @@ use crate::{
 const LAST_WORD: Duration = Duration::from_secs(3);
 
 /// How many deliveries are made one at a time after a crash. The guilty one is most likely among the first, since
-/// what is done is written down after a moment; where it stands further on, the next crash finds it.
+/// what is done is written down after a moment; where it stands further on, the next crash finds it: from the first one
+/// on, no more than so many are done before they are written down.
 const CAREFUL: usize = 128;
 
 /// The most deliveries in one burst.
@@ -96,16 +97,17 @@ impl<'a, S: Store> Session<'a, S> {
             tracing::warn!(subscription = %subscription.claim.lease.subscription, crashes,
                 "its last holder ended without giving it back; delivering one event at a time for a while");
         }
+        let lease = subscription.claim.lease.clone();
         let common = Arc::new(Common {
             context: Arc::clone(&subscription.context),
             wired: Arc::clone(&subscription.wired),
-            lease: subscription.claim.lease.clone(),
+            lease: lease.clone(),
         });
         Some(Self {
             common,
             orders,
             lanes,
-            progress: Progress::new(subscription.claim.lease.clone()),
+            progress: Progress::new(lease, if crashes > 0 { CAREFUL } else { usize::MAX }),
             page: None,
             read_from: subscription.claim.position.clone(),
             caught_up: false,
@@ -169,10 +171,11 @@ impl<'a, S: Store> Session<'a, S> {
             }
             let idle = draining || !self.armed.is_empty() || (self.caught_up && self.is_idle());
             if writing.is_none() && self.progress.is_due(idle) {
+                let is_urgent = idle || self.progress.is_much();
                 let checkpoint = self.progress.take();
                 self.arming.append(&mut self.armed);
                 let position = checkpoint.position.clone();
-                writing = Some((position, Box::pin(patience::write(self.subscription, checkpoint, idle))));
+                writing = Some((position, Box::pin(patience::write(self.subscription, checkpoint, is_urgent))));
             }
 
             // Every arm is cancel-safe: the two futures stay where they are, the rest are made to be asked again.
